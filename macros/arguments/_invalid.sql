@@ -1,0 +1,13 @@
+{% macro _invalid(argument, given, accepted) %}
+  {% set shown = 'missing' if given is undefined or given is none else "'" ~ given ~ "'" if given is string else given %}
+  {% do exceptions.raise_compiler_error(
+    'vigil: in test `' ~ model.name ~ '`, argument `' ~ argument ~ '` is ' ~ shown ~ '. Accepted: ' ~ accepted ~ '.'
+  ) %}
+{% endmacro %}
+
+
+{% macro _no_unknown_arguments(given, accepted) %}
+  {% for argument in given %}
+    {% do vigil._invalid(argument, 'not an argument of this check', accepted) %}
+  {% endfor %}
+{% endmacro %}

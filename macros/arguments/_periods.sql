@@ -1,0 +1,66 @@
+{% macro _periods(period, baseline_periods, seasonality, compare) %}
+  {#- {'tested': range, 'baseline': [range, …] from the newest to the oldest, 'baseline_periods': n, 'accept_dates': bool};
+      a range is {'start', 'end'}, instants. Adjoining baseline periods are one range. -#}
+  {% set period = vigil._choice('period', period, ['hour', 'day', 'week', 'month']) %}
+  {% set n = vigil._integer('baseline_periods', baseline_periods, 1) %}
+  {% set seasonality = vigil._choice('seasonality', 'none' if seasonality is none else seasonality, ['none', 'week']) %}
+  {% set to_date = vigil._choice('compare', compare, ['complete', 'to_date']) == 'to_date' %}
+  {% if seasonality == 'week' and period not in ('hour', 'day') %}
+    {% do vigil._invalid('seasonality', seasonality, "none when period is " ~ period) %}
+  {% endif %}
+  {% set step = {'period': 'week' if seasonality == 'week' else period} %}
+
+  {#- The tested period ends at as_of or before; under to_date it is the one that as_of ends or stands in. -#}
+  {% set last_start = vigil._period_start(vigil.as_of(), period) %}
+  {% set in_part = to_date and vigil.as_of() != last_start %}
+  {% set start = last_start if in_part else vigil._periods_before(last_start, period, 1) %}
+  {% set elapsed = vigil._to_wall_clock(vigil.as_of()) - vigil._to_wall_clock(start) %}
+  {% set tested = {'start': start, 'end': vigil.as_of() if in_part else last_start} %}
+
+  {% set baseline = [] %}
+  {% if seasonality == 'none' and not in_part %}
+    {% do baseline.append({'start': vigil._periods_before(start, period, n), 'end': start}) %}
+  {% else %}
+    {% for k in range(1, n + 1) %}
+      {% set earlier = vigil._periods_before(start, step.period, k) %}
+      {% set next = vigil._periods_before(earlier, period, -1) %}
+      {% set part_end = vigil._to_instant(vigil._to_wall_clock(earlier) + elapsed) %}
+      {% do baseline.append({'start': earlier, 'end': [part_end, next] | min if in_part else next}) %}
+    {% endfor %}
+  {% endif %}
+  {{ return({
+    'tested': tested,
+    'baseline': baseline,
+    'baseline_periods': n,
+    'accept_dates': period != 'hour' and not (period == 'day' and in_part),
+  }) }}
+{% endmacro %}
+
+
+{% macro _period_start(instant, period) %}
+  {% set wall_clock = vigil._to_wall_clock(instant) %}
+  {% if period == 'hour' %}
+    {#- By elapsed time, so that the hour that the clocks repeat is two hours. -#}
+    {{ return(instant - modules.datetime.timedelta(minutes=wall_clock.minute, seconds=wall_clock.second, microseconds=wall_clock.microsecond)) }}
+  {% endif %}
+  {% set day = wall_clock.replace(hour=0, minute=0, second=0, microsecond=0) %}
+  {% if period == 'week' %}
+    {% set day = day - modules.datetime.timedelta(days=day.weekday()) %}
+  {% elif period == 'month' %}
+    {% set day = day.replace(day=1) %}
+  {% endif %}
+  {{ return(vigil._to_instant(day)) }}
+{% endmacro %}
+
+
+{% macro _periods_before(start, period, n) %}
+  {% if period == 'hour' %}
+    {{ return(start - modules.datetime.timedelta(hours=n)) }}
+  {% endif %}
+  {% set day = vigil._to_wall_clock(start) %}
+  {% if period == 'month' %}
+    {% set months = day.year * 12 + day.month - 1 - n %}
+    {{ return(vigil._to_instant(day.replace(year=months // 12, month=months % 12 + 1))) }}
+  {% endif %}
+  {{ return(vigil._to_instant(day - modules.datetime.timedelta(days=n * (7 if period == 'week' else 1)))) }}
+{% endmacro %}

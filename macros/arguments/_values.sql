@@ -1,0 +1,86 @@
+{# Each macro returns its argument's value, or stops with an error that names the argument and what it accepts. #}
+
+{% macro _number(argument, value, minimum, maximum=1e300) %}
+  {% if value is not number or value is boolean or not (minimum <= value <= maximum) %}
+    {% set accepted = 'a number of at least ' ~ minimum %}
+    {% do vigil._invalid(argument, value, accepted if maximum == 1e300 else 'a number from ' ~ minimum ~ ' to ' ~ maximum) %}
+  {% endif %}
+  {{ return(value) }}
+{% endmacro %}
+
+
+{% macro _integer(argument, value, minimum) %}
+  {% if value is not integer or value is boolean or value < minimum %}
+    {% do vigil._invalid(argument, value, 'a whole number of at least ' ~ minimum) %}
+  {% endif %}
+  {{ return(value) }}
+{% endmacro %}
+
+
+{% macro _boolean(argument, value) %}
+  {% if value is not boolean %}
+    {% do vigil._invalid(argument, value, 'true or false') %}
+  {% endif %}
+  {{ return(value) }}
+{% endmacro %}
+
+
+{% macro _choice(argument, value, accepted) %}
+  {% if value is not string or value not in accepted %}
+    {% do vigil._invalid(argument, value, accepted | join(', ')) %}
+  {% endif %}
+  {{ return(value) }}
+{% endmacro %}
+
+
+{% macro _relation(argument, value) %}
+  {% if value.identifier is undefined %}
+    {% do vigil._invalid(argument, value, "a relation: ref('model') or source('source', 'table')") %}
+  {% endif %}
+  {{ return(value) }}
+{% endmacro %}
+
+
+{% macro _duration(argument, value, accept_zero=false) %}
+  {#- {'seconds': its length, 'days': its length in calendar days, or none when it has a part of a day} -#}
+  {% set parts = modules.re.match('^([0-9]+(?:[.][0-9]+)?) ?(second|minute|hour|day|week)s?$', value | string | trim) %}
+  {% set amount = parts.group(1) | float if parts else 0 %}
+  {% if not parts or (amount == 0 and not accept_zero) %}
+    {% do vigil._invalid(argument, value, 'a number above 0 and a unit: seconds, minutes, hours, days or weeks, such as 26 hours') %}
+  {% endif %}
+  {% set seconds = amount * {'second': 1, 'minute': 60, 'hour': 3600, 'day': 86400, 'week': 604800}[parts.group(2)] %}
+  {% set in_days = parts.group(2) in ('day', 'week') and seconds % 86400 == 0 %}
+  {{ return({'seconds': seconds, 'days': (seconds / 86400) | int if in_days else none}) }}
+{% endmacro %}
+
+
+{% macro _columns(argument, value, required=true) %}
+  {#- A list of quoted identifiers; a single name is a list of one. -#}
+  {% set names = [] if value is none else [value] if value is string else value %}
+  {% if names is mapping or names is not iterable or (required and not names) %}
+    {% do vigil._invalid(argument, value, 'a column name, or a list of them') %}
+  {% endif %}
+  {% set quoted = [] %}
+  {% for name in names %}
+    {% if name is not string or not name | trim %}
+      {% do vigil._invalid(argument, value, 'a column name, or a list of them') %}
+    {% endif %}
+    {% do quoted.append(vigil.identifier(name)) %}
+  {% endfor %}
+  {{ return(quoted) }}
+{% endmacro %}
+
+
+{% macro _column(argument, value) %}
+  {% if value is not string or not value | trim %}
+    {% do vigil._invalid(argument, value, 'a column name') %}
+  {% endif %}
+  {{ return(vigil.identifier(value)) }}
+{% endmacro %}
+
+
+{% macro _no_data_passes(on_no_data) %}
+  {#- Under `--empty` every relation is empty by the user's wish: no_data is reported, and does not fail. -#}
+  {% set given = on_no_data if on_no_data is not none else var('vigil_on_no_data', 'fail') %}
+  {{ return(vigil._choice('on_no_data', given, ['fail', 'pass']) == 'pass' or flags.EMPTY == true) }}
+{% endmacro %}

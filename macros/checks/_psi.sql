@@ -1,0 +1,99 @@
+{% macro _psi_counts(model, column, window, baseline_window, baseline, group_by) %}
+source_rows as (
+  {{ vigil._source_rows('psi', model, {'column_name': column, 'timestamp_column': window.column, 'group_by': group_by}) }}
+),
+
+{% if baseline -%}
+sides as (
+  select {{ vigil._group_columns(group_by) }}column_name, 0 as in_baseline, 1 as in_window
+  from source_rows where {{ vigil._in_window(window) }}
+  union all
+  select {{ vigil._group_columns(group_by) }}column_name, 1 as in_baseline, 0 as in_window
+  from ({{ vigil._source_rows('psi', baseline, {'column_name': column, 'group_by': group_by}) }}) as baseline_rows
+),
+{%- else -%}
+{%- set baseline_start = vigil._before(window.start, vigil._duration('baseline_window', baseline_window)) -%}
+sides as (
+  select
+    *,
+    case when {{ vigil.compare_time('timestamp_column', [('<', window.start)]) }} then 1 else 0 end as in_baseline,
+    case when {{ vigil.compare_time('timestamp_column', [('<', window.start)]) }} then 0 else 1 end as in_window
+  from source_rows where {{ vigil._in_range(baseline_start, window.end) }}
+),
+{%- endif %}
+
+counts as (
+  select {{ vigil._group_columns(group_by) }}column_name, sum(in_baseline) as baseline_rows, sum(in_window) as window_rows
+  from sides
+  group by {{ vigil._group_columns(group_by) }}column_name
+)
+{%- endmacro %}
+
+
+{% macro _psi_bins(bins, kind, max_categories, group_by) %}
+{#- Bins are fixed by the baseline. Numbers: bin k holds the values with k of the baseline's quantiles below them; a value on which
+    two or more quantiles fall is a bin of its own, so that a column that is mostly one value shows a shift to either side of it.
+    Categories: the most frequent ones of the baseline, and one bin for the rest. Null: -2, NaN: -1. #}
+{%- set categorical = {
+  'numeric': 'case when ' ~ vigil._is_ordered('column_name') ~ ' then false else '
+    ~ vigil._type_error('column_name', 'column_name', 'a number, a date or a timestamp, because kind is numeric') ~ ' end',
+  'categorical': 'true',
+  'auto': 'not (' ~ vigil._is_ordered('column_name') ~ ')'
+}[kind] -%}
+{%- set same_kind = vigil._partition(group_by, 'value_kind') -%}
+classified as (
+  select
+    *,
+    {{ categorical }} as is_categorical,
+    case when column_name is null then 'null' when {{ vigil.is_nan('column_name') }} then 'nan' else 'value' end as value_kind
+  from counts
+),
+
+ordered as (
+  select
+    *,
+    row_number() over ({{ same_kind }} order by case when is_categorical then -baseline_rows else 0 end, column_name) as position,
+    sum(baseline_rows) over (
+      {{ same_kind }} order by case when is_categorical then -baseline_rows else 0 end, column_name
+      rows between unbounded preceding and current row
+    ) as rows_up_to,
+    nullif(sum(baseline_rows) over ({{ same_kind }}), 0) as all_rows
+  from classified
+),
+
+quantiles as (
+  select
+    *,
+    coalesce(least(floor({{ bins }} * cast(rows_up_to - baseline_rows as double) / all_rows), {{ bins - 1 }}), 0) as quantiles_below,
+    coalesce(least(floor({{ bins }} * cast(rows_up_to as double) / all_rows), {{ bins - 1 }}), 0) as quantiles_up_to
+  from ordered
+),
+
+binned as (
+  select {{ vigil._group_columns(group_by) }}bin, cast(sum(baseline_rows) as double) as baseline_rows, cast(sum(window_rows) as double) as window_rows
+  from (
+    select
+      *,
+      case
+        when value_kind = 'null' then -2
+        when value_kind = 'nan' then -1
+        when is_categorical then case when position <= {{ max_categories }} and baseline_rows > 0 then position else 0 end
+        else quantiles_below + case when quantiles_up_to - quantiles_below >= 2 then 0.5 else 0 end
+      end as bin
+    from quantiles
+  ) as with_bin
+  group by {{ vigil._group_columns(group_by) }}bin
+)
+{%- endmacro %}
+
+
+{% macro _is_ordered(column) -%}
+  {{ vigil.is_number(column) }} or {{ vigil.is_timestamp(column) }} or {{ vigil.is_date(column) }}
+{%- endmacro %}
+
+
+{% macro _partition(group_by, column=none) -%}
+  {%- if group_by or column -%}
+    partition by {% for _ in group_by %}group_by_{{ loop.index }}{{ ', ' if not loop.last or column }}{% endfor %}{{ column or '' }}
+  {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,65 @@
+{% macro _verdict(check_name, group_by, on_no_data, lower_bound=none, upper_bound=none, fails_when=none) %}
+{#- The end of every check: from CTE `measured` (group_by_N, value, numerator, denominator) to one row per segment.
+    The segments are those of the whole of `source_rows`, so that one without rows in the window is a row too.
+    `fails_when` is a condition under which the check fails whatever its bounds and `on_no_data` say. #}
+segments as (
+  {% if group_by -%}
+  select {{ vigil._group_columns(group_by) }}found.one
+  from (select 1 as always) as always
+  left join (select distinct {{ vigil._group_columns(group_by) }}one from source_rows) as found on true
+  {%- else -%}
+  select 1 as one
+  {%- endif %}
+),
+
+judged as (
+  select
+    {{ vigil._segment_text(group_by) }} as segment,
+    cast(measured.value as double) as value,
+    cast({{ lower_bound if lower_bound is not none else 'null' }} as double) as lower_bound,
+    cast({{ upper_bound if upper_bound is not none else 'null' }} as double) as upper_bound,
+    cast(coalesce(measured.numerator, 0) as double) as numerator,
+    cast(coalesce(measured.denominator, 0) as double) as denominator
+  from segments
+  left join measured on true
+    {%- for _ in group_by %} and segments.group_by_{{ loop.index }} is not distinct from measured.group_by_{{ loop.index }}{% endfor %}
+),
+
+verdicts as (
+  select
+    *,
+    case
+      when value is null or isnan(value) then 'no_data'
+      {% if fails_when %}when {{ fails_when }} then 'fail'{% endif %}
+      when value < lower_bound or value > upper_bound then 'fail'
+      else 'pass'
+    end as verdict
+  from judged
+)
+
+select
+  '{{ check_name }}' as check_name, segment, value, lower_bound, upper_bound, numerator, denominator, verdict,
+  case
+    when verdict = 'pass' then 0
+    {%- if vigil._no_data_passes(on_no_data) %}
+    when verdict = 'no_data' {{ 'and not (' ~ fails_when ~ ')' if fails_when and not flags.EMPTY }} then 0
+    {%- endif %}
+    else 1
+  end as failed
+from verdicts
+{% if group_by %}order by failed desc, segment{# so that dbt's `limit` keeps the segments that fail #}{% endif %}
+{% endmacro %}
+
+
+{% macro _segment_text(group_by) -%}
+  {#- An empty table has one row, without a segment. -#}
+  {%- if group_by -%}
+    case when segments.one = 1 then
+    {%- for _ in group_by %}
+      coalesce(cast(segments.group_by_{{ loop.index }} as {{ dbt.type_string() }}), 'null'){{ " || ', ' || " if not loop.last }}
+    {%- endfor %}
+    end
+  {%- else -%}
+    cast(null as {{ dbt.type_string() }})
+  {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,52 @@
+{% test psi(
+  model, column_name=none, timestamp_column=none, window=none, baseline_window=none, baseline=none, max_psi=0.2, bins=10, kind='auto',
+  max_categories=50, min_rows=200, epsilon=0.0001, group_by=none, on_no_data=none
+) %}
+  {{ config(fail_calc='coalesce(sum(failed), 1)') }}
+  {% do vigil._no_unknown_arguments(
+    kwargs,
+    'column_name, timestamp_column, window, baseline_window, baseline, max_psi, bins, kind, max_categories, min_rows, epsilon, group_by, on_no_data'
+  ) %}
+  {% set column = vigil._column('column_name', column_name) %}
+  {% set max_psi = vigil._number('max_psi', max_psi, 0) %}
+  {% set kind = vigil._choice('kind', kind, ['auto', 'numeric', 'categorical']) %}
+  {% set bins = vigil._integer('bins', bins, 2) %}
+  {% set max_categories = vigil._integer('max_categories', max_categories, 1) %}
+  {% set min_rows = vigil._integer('min_rows', min_rows, 1) %}
+  {% set epsilon = vigil._number('epsilon', epsilon, 1e-12, 0.1) %}
+  {% set group_by = vigil._columns('group_by', group_by, required=false) %}
+  {% if baseline is none and baseline_window is none %}
+    {% do vigil._invalid('baseline_window', none, 'a duration such as 28 days, or else a relation as `baseline`') %}
+  {% elif baseline is not none and baseline_window is not none %}
+    {% do vigil._invalid('baseline', baseline, 'either `baseline` or `baseline_window`, not both') %}
+  {% endif %}
+  {% set baseline = vigil._relation('baseline', baseline) if baseline is not none %}
+  {% if baseline is none and window is none %}{% do vigil._invalid('window', none, 'a duration such as 7 days') %}{% endif %}
+  {% set window = vigil._window(timestamp_column, window) %}
+
+with {{ vigil._psi_counts(model, column, window, baseline_window, baseline, group_by) }},
+
+{{ vigil._psi_bins(bins, kind, max_categories, group_by) }},
+
+shares as (
+  select
+    *,
+    greatest(window_rows / nullif(sum(window_rows) over ({{ vigil._partition(group_by) }}), 0), {{ epsilon }}) as actual,
+    greatest(baseline_rows / nullif(sum(baseline_rows) over ({{ vigil._partition(group_by) }}), 0), {{ epsilon }}) as expected
+  from binned
+),
+
+measured as (
+  select
+    {{ vigil._group_columns(group_by) }}
+    sum(window_rows) as numerator,
+    sum(baseline_rows) as denominator,
+    case
+      when sum(window_rows) >= {{ min_rows }} and sum(baseline_rows) >= {{ min_rows }} and sum(case when bin >= 0 then baseline_rows end) > 0
+        then sum((actual - expected) * ln(actual / expected))
+    end as value
+  from shares
+  {{ vigil._grouped(group_by) }}
+),
+{{ vigil._verdict('psi', group_by, on_no_data, upper_bound=max_psi) }}
+{% endtest %}

@@ -1,0 +1,44 @@
+{% test row_count_ratio(
+  model, timestamp_column=none, period='day', baseline_periods=7, min_ratio=0.8, max_ratio=2.0, seasonality='none', compare='complete',
+  group_by=none, on_no_data=none
+) %}
+  {{ config(fail_calc='coalesce(sum(failed), 1)') }}
+  {% do vigil._no_unknown_arguments(
+    kwargs, 'timestamp_column, period, baseline_periods, min_ratio, max_ratio, seasonality, compare, group_by, on_no_data'
+  ) %}
+  {% set column = vigil._column('timestamp_column', timestamp_column) %}
+  {% set min_ratio = vigil._number('min_ratio', min_ratio, 0) %}
+  {% set max_ratio = vigil._number('max_ratio', max_ratio, min_ratio) %}
+  {% set group_by = vigil._columns('group_by', group_by, required=false) %}
+  {% set periods = vigil._periods(period, baseline_periods, seasonality, compare) %}
+  {% set baseline = [] %}
+  {% for range in periods.baseline %}{% do baseline.append(vigil._in_range(range.start, range.end, periods.accept_dates)) %}{% endfor %}
+
+with source_rows as (
+  {{ vigil._source_rows('row_count_ratio', model, {'timestamp_column': column, 'group_by': group_by}) }}
+),
+
+counted as (
+  select
+    {{ vigil._group_columns(group_by) }}
+    {{ vigil._aggregate('count', 'one', vigil._in_range(periods.tested.start, periods.tested.end, periods.accept_dates), group_by) }} as numerator,
+    {{ vigil._aggregate('count', 'one', baseline | join(' or '), group_by) }} as baseline_rows
+  {% if group_by %}
+  from source_rows
+  where {{ vigil._in_range(periods.baseline[-1].start, periods.tested.end, periods.accept_dates) }}
+  {{ vigil._grouped(group_by) }}
+  {% endif %}
+),
+
+measured as (
+  select
+    {{ vigil._group_columns(group_by) }}
+    numerator,
+    cast(baseline_rows as double) / {{ periods.baseline_periods }} as denominator,
+    case when baseline_rows > 0 then numerator / (cast(baseline_rows as double) / {{ periods.baseline_periods }}) end as value
+  from counted
+),
+{{ vigil._verdict(
+  'row_count_ratio', group_by, on_no_data, lower_bound=min_ratio, upper_bound=max_ratio, fails_when='numerator = 0'
+) }}
+{% endtest %}

@@ -1,0 +1,84 @@
+{# Timestamps with a zone are compared as instants, those without one as the wall clock of var vigil_timezone, dates as dates.
+   The engines fold the case away when they plan; what is left compares the bare column, so that partitions and zone maps prune. #}
+
+{% macro compare_time(column, bounds, accept_dates=true) -%}
+  {{ return(adapter.dispatch('compare_time', 'vigil')(column, bounds, accept_dates)) }}
+{%- endmacro %}
+
+{% macro duckdb__compare_time(column, bounds, accept_dates) -%}
+  case
+    when typeof({{ column }}) = 'TIMESTAMP WITH TIME ZONE'
+      then {% for operator, instant in bounds %}cast({{ column }} as timestamptz) {{ operator }} timestamptz '{{ vigil._time_text(instant) }}+00'{{ ' and ' if not loop.last }}{% endfor %}
+    when {{ vigil.is_timestamp(column) }}
+      then {% for operator, instant in bounds %}cast({{ column }} as timestamp) {{ operator }} timestamp '{{ vigil._wall_clock_text(instant) }}'{{ ' and ' if not loop.last }}{% endfor %}
+    {{ vigil._compare_dates(column, bounds, accept_dates) }}
+  end
+{%- endmacro %}
+
+{% macro spark__compare_time(column, bounds, accept_dates) -%}
+  case
+    when typeof({{ column }}) = 'timestamp'
+      then {% for operator, instant in bounds %}cast({{ column }} as timestamp) {{ operator }} timestamp '{{ vigil._time_text(instant) }}Z'{{ ' and ' if not loop.last }}{% endfor %}
+    when typeof({{ column }}) = 'timestamp_ntz'
+      then {% for operator, instant in bounds %}cast({{ column }} as timestamp_ntz) {{ operator }} timestamp_ntz '{{ vigil._wall_clock_text(instant) }}'{{ ' and ' if not loop.last }}{% endfor %}
+    {{ vigil._compare_dates(column, bounds, accept_dates) }}
+  end
+{%- endmacro %}
+
+{% macro default__compare_time(column, bounds, accept_dates) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+{% macro _compare_dates(column, bounds, accept_dates) -%}
+    {% if accept_dates -%}
+    when {{ vigil.is_date(column) }}
+      then {% for operator, instant in bounds %}cast({{ column }} as date) {{ operator }} date '{{ vigil._to_wall_clock(instant).date() }}'{{ ' and ' if not loop.last }}{% endfor %}
+    {% endif -%}
+    else {{ vigil._type_error(column, column, 'a date or a timestamp' if accept_dates else 'a timestamp, because parts of days are compared') }}
+{%- endmacro %}
+
+
+{% macro seconds_until(column, instant) -%}
+  {{ return(adapter.dispatch('seconds_until', 'vigil')(column, instant)) }}
+{%- endmacro %}
+
+{% macro duckdb__seconds_until(column, instant) -%}
+  case
+    when {{ vigil.is_date(column) }}
+      then cast(date_diff('day', cast({{ column }} as date), date '{{ vigil._to_wall_clock(instant).date() }}') * 86400 as double)
+    when typeof({{ column }}) = 'TIMESTAMP WITH TIME ZONE'
+      then (epoch_us(timestamptz '{{ vigil._time_text(instant) }}+00') - epoch_us(cast({{ column }} as timestamptz))) / 1e6
+    else (
+      epoch_us(timestamptz '{{ vigil._time_text(instant) }}+00')
+      - epoch_us(timezone('{{ vigil._timezone().zone }}', cast({{ column }} as timestamp)))
+    ) / 1e6
+  end
+{%- endmacro %}
+
+{% macro spark__seconds_until(column, instant) -%}
+  case
+    when {{ vigil.is_date(column) }}
+      then cast(datediff(date '{{ vigil._to_wall_clock(instant).date() }}', cast({{ column }} as date)) * 86400 as double)
+    when typeof({{ column }}) = 'timestamp'
+      then (unix_micros(timestamp '{{ vigil._time_text(instant) }}Z') - unix_micros(cast({{ column }} as timestamp))) / 1e6
+    else timestampdiff(
+      microsecond,
+      convert_timezone('{{ vigil._timezone().zone }}', 'UTC', cast({{ column }} as timestamp_ntz)),
+      timestamp_ntz '{{ vigil._time_text(instant) }}'
+    ) / 1e6
+  end
+{%- endmacro %}
+
+{% macro default__seconds_until(column, instant) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+
+{% macro _time_text(moment) -%}
+  {{ moment.strftime('%Y-%m-%d %H:%M:%S.%f') }}
+{%- endmacro %}
+
+
+{% macro _wall_clock_text(instant) -%}
+  {{ vigil._time_text(vigil._to_wall_clock(instant)) }}
+{%- endmacro %}

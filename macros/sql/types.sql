@@ -1,0 +1,102 @@
+{# Conditions on a column's type. Both engines fold `typeof` to a constant when they plan, so these cost nothing to run. #}
+
+{% macro is_date(column) -%}
+  {{ return(adapter.dispatch('is_date', 'vigil')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_date(column) -%}
+  (typeof({{ column }}) = 'DATE')
+{%- endmacro %}
+
+{% macro spark__is_date(column) -%}
+  (typeof({{ column }}) = 'date')
+{%- endmacro %}
+
+{% macro default__is_date(column) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+
+{% macro is_timestamp(column) -%}
+  {{ return(adapter.dispatch('is_timestamp', 'vigil')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_timestamp(column) -%}
+  (typeof({{ column }}) like 'TIMESTAMP%')
+{%- endmacro %}
+
+{% macro spark__is_timestamp(column) -%}
+  (typeof({{ column }}) like 'timestamp%')
+{%- endmacro %}
+
+{% macro default__is_timestamp(column) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+
+{% macro is_number(column) -%}
+  {{ return(adapter.dispatch('is_number', 'vigil')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_number(column) -%}
+  (
+    typeof({{ column }}) in ('FLOAT', 'DOUBLE') or typeof({{ column }}) like '%INT'
+    or typeof({{ column }}) in ('INTEGER', 'UINTEGER', 'BIGNUM') or typeof({{ column }}) like 'DECIMAL%'
+  )
+{%- endmacro %}
+
+{% macro spark__is_number(column) -%}
+  (
+    typeof({{ column }}) in ('tinyint', 'smallint', 'int', 'bigint', 'float', 'double')
+    or typeof({{ column }}) like 'decimal%'
+  )
+{%- endmacro %}
+
+{% macro default__is_number(column) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+
+{% macro is_nan(column) -%}
+  {{ return(adapter.dispatch('is_nan', 'vigil')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_nan(column) -%}
+  (typeof({{ column }}) in ('FLOAT', 'DOUBLE') and isnan(try_cast({{ column }} as double)))
+{%- endmacro %}
+
+{#- By way of text, because Spark has no cast from every type to double, not even under a condition. -#}
+{% macro spark__is_nan(column) -%}
+  (typeof({{ column }}) in ('float', 'double') and cast({{ column }} as string) = 'NaN')
+{%- endmacro %}
+
+{% macro default__is_nan(column) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+
+{% macro raise_error(message) -%}
+  {{ return(adapter.dispatch('raise_error', 'vigil')(message)) }}
+{%- endmacro %}
+
+{% macro duckdb__raise_error(message) -%}
+  error({{ message }})
+{%- endmacro %}
+
+{% macro spark__raise_error(message) -%}
+  raise_error({{ message }})
+{%- endmacro %}
+
+{% macro default__raise_error(message) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+
+{% macro _type_error(argument, column, accepted) -%}
+  {{ vigil.raise_error("'vigil: argument `" ~ argument ~ "` has a column of type ' || typeof(" ~ column ~ ") || '. Accepted: " ~ accepted ~ ".'") }}
+{%- endmacro %}
+
+
+{% macro _unsupported_engine() -%}
+  {% do exceptions.raise_compiler_error('vigil: ' ~ adapter.type() ~ ' is not supported. Accepted: duckdb, spark.') %}
+{%- endmacro %}

@@ -1,0 +1,71 @@
+"""Runs every case once an engine, few dbt runs for all of them, and hands the results to the tests."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.case_table import DEFAULT_VARS, Case, load_cases, model_sql
+from tests.engines import DuckDB, Engine, Row, Spark
+from tests.project import Project, TestResult
+
+ENGINES = ["duckdb", pytest.param("spark", marks=pytest.mark.spark)]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one engine made of one case: dbt's result, and the rows of the compiled check."""
+
+    result: TestResult
+    rows: list[Row]
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
+    engine = Spark(tmp_path_factory.mktemp("spark"))
+    yield engine
+    engine.session.stop()
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return DuckDB() if request.param == "duckdb" else request.getfixturevalue("spark")
+
+
+@pytest.fixture(scope="session")
+def outcomes(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """Every case's outcome on the engine, by the case's id: one dbt run for all cases that share their variables."""
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in load_cases():
+        groups[yaml.safe_dump(DEFAULT_VARS | case.vars)].append(case)
+    found: dict[str, Outcome] = {}
+    for number, (variables, cases) in enumerate(groups.items()):
+        directory = tmp_path_factory.mktemp(f"cases_{engine.name}_{number}_", numbered=False)
+        project = Project(directory, engine, yaml.safe_load(variables))
+        for case in cases:
+            write_case(project, case)
+        results = project.test_results(project.run("build"))
+        for case in cases:
+            result = results[case.id]
+            rows = engine.rows(directory, result.compiled_sql) if result.failures is not None else []
+            found[case.id] = Outcome(result, rows)
+    return found
+
+
+def write_case(project: Project, case: Case) -> None:
+    """Adds a case's relations and its test to a project."""
+    test = {f"vigil.{case.check}": {"name": case.id, "arguments": case.arguments, "config": case.config}}
+    subject: dict[str, Any] = {"name": case.id}
+    subject |= {"columns": [{"name": case.column, "data_tests": [test]}]} if case.column else {"data_tests": [test]}
+    for name, spec in case.others.items():
+        project.write(f"models/{case.id}/{name}.sql", model_sql(project.engine, spec))
+    sql = model_sql(project.engine, {"sql": case.sql, "columns": case.columns, "rows": case.rows})
+    path = f"models/{case.id}/{case.id}"
+    project.write(f"{path}.sql", f"{{{{ config(materialized='{case.relation}') }}}}\n{sql}")
+    project.write_yaml(f"{path}.yml", {"models": [subject]})

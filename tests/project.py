@@ -1,0 +1,77 @@
+"""Writes a dbt project that installs the package as a user would, and runs dbt in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from tests.engines import Engine
+
+REPO = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What dbt said of one data test."""
+
+    __test__ = False
+
+    status: str
+    message: str
+    failures: int | None
+    compiled_sql: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """A dbt project in `directory` for one engine. `vars` hold for every run of it."""
+
+    directory: Path
+    engine: Engine
+    vars: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.write_yaml(
+            "dbt_project.yml",
+            {
+                "name": "cases",
+                "profile": "cases",
+                "flags": {"require_generic_test_arguments_property": True, "send_anonymous_usage_stats": False},
+                "models": {"cases": {"+materialized": "view"}},
+            },
+        )
+        profile = {"target": self.engine.name, "outputs": {self.engine.name: self.engine.profile(self.directory)}}
+        self.write_yaml("profiles.yml", {"cases": profile})
+        self.write_yaml("packages.yml", {"packages": [{"local": str(REPO)}]})
+        assert self.run("deps").success
+
+    def write(self, path: str, text: str) -> None:
+        target = self.directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    def write_yaml(self, path: str, content: Any) -> None:
+        self.write(path, yaml.safe_dump(content, sort_keys=False))
+
+    def run(self, command: str, *arguments: str) -> dbtRunnerResult:
+        """Runs a dbt command in-process, quietly."""
+        where = ["--project-dir", str(self.directory), "--profiles-dir", str(self.directory)]
+        variables = [] if command in ("deps", "clean") else ["--vars", yaml.safe_dump(self.vars, default_flow_style=True)]
+        # Spark's temporary objects and DuckDB's file are shared by the process: no state is kept between runs.
+        return dbtRunner().invoke(
+            ["--quiet", "--no-use-colors", "--log-level", "none", command, *where, *variables, *arguments]
+        )
+
+    def test_results(self, result: dbtRunnerResult) -> dict[str, TestResult]:
+        """The results of a run's data tests, by the test's name. A run that never got to its tests raises."""
+        if result.exception:
+            raise result.exception
+        return {
+            r.node.name: TestResult(str(r.status), r.message or "", r.failures, r.node.compiled_code)
+            for r in result.result.results
+            if r.node.resource_type == "test"
+        }

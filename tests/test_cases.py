@@ -1,0 +1,34 @@
+"""One verdict on both engines: the table of cases, through real `dbt build`."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.case_table import Case, load_cases
+from tests.conftest import Outcome
+
+CONTRACT = [
+    "check_name", "segment", "value", "lower_bound", "upper_bound", "numerator", "denominator", "verdict", "failed",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.id)
+def test_case(case: Case, outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes[case.id]
+    if isinstance(case.expect, dict) and "error" in case.expect:
+        assert outcome.result.status == "error"
+        assert re.search(case.expect["error"], outcome.result.message)
+        return
+    assert outcome.result.status == case.expected_status, outcome.result.message
+    assert len(outcome.rows) == len(case.expected_rows)
+    by_segment = {row["segment"]: row for row in outcome.rows}
+    for expected in case.expected_rows:
+        row = by_segment[expected.get("segment")]
+        assert list(row) == CONTRACT
+        assert row["check_name"] == case.check
+        assert {key: row[key] for key in expected} == {
+            key: pytest.approx(value, rel=1e-9) if isinstance(value, float | int) else value
+            for key, value in expected.items()
+        }

@@ -1,0 +1,77 @@
+"""The words in which a measurement is reported: never rounder than the verdict."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbt_vigil.report import Measurement, accepted, describe, measured
+
+
+def measurement(
+    check_name: str,
+    value: float | None,
+    numerator: float = 0,
+    denominator: float = 0,
+    lower: float | None = None,
+    upper: float | None = None,
+) -> Measurement:
+    return Measurement(check_name, None, value, lower, upper, numerator, denominator, "pass")
+
+
+@pytest.mark.parametrize(
+    ("given_measurement", "sentence"),
+    [
+        (
+            measurement("null_rate", 371 / 10900, 371, 10900, upper=0.01),
+            "null rate 3.4% (371 of 10,900 rows), at most 1%",
+        ),
+        (measurement("null_rate", 0.0100001, 1, 2, upper=0.01), "null rate 1.00001% (1 of 2 rows), at most 1%"),
+        (measurement("null_rate", 0.00001, 1, 100000, upper=0.07), "null rate 0.001% (1 of 100,000 rows), at most 7%"),
+        (measurement("null_rate", None, upper=0.01), "no data: no rows, at most 1%"),
+        (measurement("null_rate", float("nan"), upper=0.01), "no data: no rows, at most 1%"),
+        (
+            measurement("orphan_rate", 0.99999, 99999, 100000, upper=0.001),
+            "orphan rate 99.999% (99,999 of 100,000 rows with a key), at most 0.1%",
+        ),
+        (measurement("orphan_rate", None, upper=0), "no data: no rows with a key, at most 0%"),
+        (
+            measurement("row_count_ratio", 312 / 742.3, 312, 742.3, lower=0.8),
+            "row count 0.42 of the baseline average (312 rows against 742.3), at least 0.8",
+        ),
+        (
+            measurement("row_count_ratio", None, 5, 0, lower=0.8, upper=2.0),
+            "no data: 5 rows against none in the baseline, from 0.8 to 2",
+        ),
+        (measurement("freshness", 3780.0, 0, 9, upper=93600), "newest row 1 h 3 min old, at most 26 h"),
+        (measurement("freshness", 93600.5, 0, 9, upper=93600), "newest row 26 h 0.5 s old, at most 26 h"),
+        (measurement("freshness", 93604.0, 0, 9, upper=93600), "newest row 26 h 4 s old, at most 26 h"),
+        (
+            measurement("freshness", -60.0, 1, 9, upper=604800),
+            "newest row -1 min old (1 of 9 rows are in the future), at most 7 d",
+        ),
+        (measurement("freshness", None, 9, 9, upper=60), "no data: 9 of 9 rows are in the future, at most 1 min"),
+        (measurement("psi", 0.2000004, 900, 3600, upper=0.2), "PSI 0.2000004 (900 rows against 3,600), at most 0.2"),
+        (measurement("psi", None, 9, 36, upper=0.2), "no data: too few values, in 9 rows against 36, at most 0.2"),
+        (measurement("new_check", 3.0, 3, 1), "new_check 3 (3 of 1), anything"),
+    ],
+)
+def test_sentence(given_measurement: Measurement, sentence: str) -> None:
+    assert describe(given_measurement) == sentence
+
+
+@given(
+    check_name=st.sampled_from(["null_rate", "orphan_rate", "row_count_ratio", "psi", "freshness"]),
+    value=st.floats(0, 1e6),
+    bound=st.floats(0, 1e6) | st.sampled_from([0.0, 0.01, 0.2, 1.0]),
+)
+def test_a_value_never_looks_equal_to_a_bound_that_it_is_not_equal_to(
+    check_name: str, value: float, bound: float
+) -> None:
+    m = measurement(check_name, value, upper=bound)
+    assert (measured(m) == accepted(m).removeprefix("at most ")) == (value == bound)
+    if check_name == "psi":
+        assert Decimal(measured(m)).compare(Decimal(repr(bound))) == Decimal(repr(value)).compare(Decimal(repr(bound)))

@@ -93,7 +93,9 @@ def _typed(engine: Engine, value: Any, name: str, column_type: str) -> str:
 def model_sql(engine: Engine, spec: dict[str, Any]) -> str:
     """The SQL of a case's model: its own `sql`, with the engine's names of types, or its rows."""
     if sql := spec.get("sql"):
-        spark = engine.name == "spark"
-        sql = sql.replace("{struct}", "struct(1)" if spark else "{'a': 1}").replace("{quote}", "`" if spark else '"')
-        return re.sub(r"\bas (timestamptz|timestamp|string)\)", lambda m: f"as {engine.type_name(m[1])})", sql)
+        if engine.name == "spark":
+            sql = sql.replace("{struct}", "struct(1)").replace("{quote}", "`")
+        else:
+            sql = sql.replace("{struct}", "{'a': 1}").replace("{quote}", '"')
+        return re.sub(r"\b(timestamptz|timestamp|string)(\)| ')", lambda m: engine.type_name(m[1]) + m[2], sql)
     return select(engine, spec["columns"], spec.get("rows", []))

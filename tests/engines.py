@@ -66,7 +66,13 @@ class Spark:
         self.session.sparkContext.setLogLevel("OFF")
 
     def profile(self, directory: Path) -> dict[str, Any]:
-        return {"type": "spark", "method": "session", "host": "NA", "schema": directory.name.replace("-", "_"), "threads": 1}
+        return {
+            "type": "spark",
+            "method": "session",
+            "host": "NA",
+            "schema": directory.name.replace("-", "_"),
+            "threads": 1,
+        }
 
     def type_name(self, column_type: str) -> str:
         # Spark's `timestamp` is an instant, its `timestamp_ntz` a wall clock.

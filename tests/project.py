@@ -60,7 +60,9 @@ class Project:
     def run(self, command: str, *arguments: str) -> dbtRunnerResult:
         """Runs a dbt command in-process, quietly."""
         where = ["--project-dir", str(self.directory), "--profiles-dir", str(self.directory)]
-        variables = [] if command in ("deps", "clean") else ["--vars", yaml.safe_dump(self.vars, default_flow_style=True)]
+        variables = (
+            [] if command in ("deps", "clean") else ["--vars", yaml.safe_dump(self.vars, default_flow_style=True)]
+        )
         # Spark's temporary objects and DuckDB's file are shared by the process: no state is kept between runs.
         return dbtRunner().invoke(
             ["--quiet", "--no-use-colors", "--log-level", "none", command, *where, *variables, *arguments]

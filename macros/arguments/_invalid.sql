@@ -8,6 +8,8 @@
 
 {% macro _no_unknown_arguments(given, accepted) %}
   {% for argument in given %}
-    {% do vigil._invalid(argument, 'not an argument of this check', accepted) %}
+    {% do exceptions.raise_compiler_error(
+      'vigil: in test `' ~ model.name ~ '`, `' ~ argument ~ '` is not an argument of this check. Accepted: ' ~ accepted ~ '.'
+    ) %}
   {% endfor %}
 {% endmacro %}

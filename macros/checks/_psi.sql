@@ -1,24 +1,27 @@
 {% macro _psi_counts(model, column, window, baseline_window, baseline, group_by) %}
-source_rows as (
+source_rows as {{ vigil.inlined() }} (
   {{ vigil._source_rows('psi', model, {'column_name': column, 'timestamp_column': window.column, 'group_by': group_by}) }}
 ),
 
 {% if baseline -%}
+all_baseline_rows as {{ vigil.inlined() }} (
+  {{ vigil._source_rows('psi', baseline, {'column_name': column, 'group_by': group_by}) }}
+),
+
 sides as (
   select {{ vigil._group_columns(group_by) }}column_name, 0 as in_baseline, 1 as in_window
   from source_rows where {{ vigil._in_window(window) }}
   union all
   select {{ vigil._group_columns(group_by) }}column_name, 1 as in_baseline, 0 as in_window
-  from ({{ vigil._source_rows('psi', baseline, {'column_name': column, 'group_by': group_by}) }}) as baseline_rows
+  from all_baseline_rows
 ),
 {%- else -%}
-{%- set baseline_start = vigil._before(window.start, vigil._duration('baseline_window', baseline_window)) -%}
+{%- set length = vigil._duration('baseline_window', baseline_window) -%}
+{%- set accept_dates = window.length.days is not none and length.days is not none -%}
+{%- set in_baseline = vigil.compare_time('timestamp_column', [('<', window.start)], accept_dates) -%}
 sides as (
-  select
-    *,
-    case when {{ vigil.compare_time('timestamp_column', [('<', window.start)]) }} then 1 else 0 end as in_baseline,
-    case when {{ vigil.compare_time('timestamp_column', [('<', window.start)]) }} then 0 else 1 end as in_window
-  from source_rows where {{ vigil._in_range(baseline_start, window.end) }}
+  select *, case when {{ in_baseline }} then 1 else 0 end as in_baseline, case when {{ in_baseline }} then 0 else 1 end as in_window
+  from source_rows where {{ vigil._in_range(vigil._before(window.start, length), window.end, accept_dates) }}
 ),
 {%- endif %}
 
@@ -31,8 +34,8 @@ counts as (
 
 
 {% macro _psi_bins(bins, kind, max_categories, group_by) %}
-{#- Bins are fixed by the baseline. Numbers: bin k holds the values with k of the baseline's quantiles below them; a value on which
-    two or more quantiles fall is a bin of its own, so that a column that is mostly one value shows a shift to either side of it.
+{#- Bins are fixed by the baseline. Numbers: bin k holds the values with k of the baseline's quantiles below them; a value that makes
+    up a bin's share of the baseline or more is a bin of its own, so that a column of few values shows a shift to either side.
     Categories: the most frequent ones of the baseline, and one bin for the rest. Null: -2, NaN: -1. #}
 {%- set categorical = {
   'numeric': 'case when ' ~ vigil._is_ordered('column_name') ~ ' then false else '
@@ -61,14 +64,6 @@ ordered as (
   from classified
 ),
 
-quantiles as (
-  select
-    *,
-    coalesce(least(floor({{ bins }} * cast(rows_up_to - baseline_rows as double) / all_rows), {{ bins - 1 }}), 0) as quantiles_below,
-    coalesce(least(floor({{ bins }} * cast(rows_up_to as double) / all_rows), {{ bins - 1 }}), 0) as quantiles_up_to
-  from ordered
-),
-
 binned as (
   select {{ vigil._group_columns(group_by) }}bin, cast(sum(baseline_rows) as double) as baseline_rows, cast(sum(window_rows) as double) as window_rows
   from (
@@ -78,9 +73,11 @@ binned as (
         when value_kind = 'null' then -2
         when value_kind = 'nan' then -1
         when is_categorical then case when position <= {{ max_categories }} and baseline_rows > 0 then position else 0 end
-        else quantiles_below + case when quantiles_up_to - quantiles_below >= 2 then 0.5 else 0 end
+        else
+          coalesce(least(floor({{ bins }} * cast(rows_up_to - baseline_rows as double) / all_rows), {{ bins - 1 }}), 0)
+          + case when baseline_rows * {{ bins }} >= all_rows then 0.5 else 0 end
       end as bin
-    from quantiles
+    from ordered
   ) as with_bin
   group by {{ vigil._group_columns(group_by) }}bin
 )

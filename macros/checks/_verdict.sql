@@ -1,12 +1,16 @@
-{% macro _verdict(check_name, group_by, on_no_data, lower_bound=none, upper_bound=none, fails_when=none) %}
+{% macro _verdict(check_name, group_by, on_no_data, lower_bound=none, upper_bound=none, fails_when=none, segments_of=['source_rows']) %}
 {#- The end of every check: from CTE `measured` (group_by_N, value, numerator, denominator) to one row per segment.
-    The segments are those of the whole of `source_rows`, so that one without rows in the window is a row too.
+    The segments are those of the whole of `segments_of`, so that one without rows in the window is a row too.
     `fails_when` is a condition under which the check fails whatever its bounds and `on_no_data` say. #}
 segments as (
   {% if group_by -%}
   select {{ vigil._group_columns(group_by) }}found.one
   from (select 1 as always) as always
-  left join (select distinct {{ vigil._group_columns(group_by) }}one from source_rows) as found on true
+  left join (
+    {%- for rows in segments_of %}
+    select distinct {{ vigil._group_columns(group_by) }}one from {{ rows }}{{ ' union' if not loop.last }}
+    {%- endfor %}
+  ) as found on true
   {%- else -%}
   select 1 as one
   {%- endif %}

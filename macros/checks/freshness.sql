@@ -6,17 +6,18 @@
   {% set column = vigil._column('timestamp_column', timestamp_column) %}
   {% set max_age = vigil._duration('max_age', max_age) %}
   {% set tolerance = vigil._duration('future_tolerance', future_tolerance, accept_zero=true) %}
-  {% set window = vigil._window(timestamp_column, window) if window is not none %}
-  {% if window and window.length.seconds < max_age.seconds %}
-    {% do vigil._invalid('window', window.length.text, 'a duration of at least max_age, because older rows are not read') %}
+  {% set range = vigil._window(timestamp_column, window) if window is not none %}
+  {% if range and range.length.seconds < max_age.seconds %}
+    {% do vigil._invalid('window', window, 'a duration of at least max_age, because older rows are not read') %}
   {% endif %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
+  {% set oldest_accepted = vigil.as_of() - modules.datetime.timedelta(seconds=max_age.seconds) %}
   {% set latest_accepted = vigil.as_of() + modules.datetime.timedelta(seconds=tolerance.seconds) %}
-  {% set read = [('>=', window.start)] if window else [] %}
+  {% set read = [('>=', [range.start, oldest_accepted] | min)] if range else [] %}
   {% set not_in_future = vigil.compare_time('timestamp_column', read + [('<=', latest_accepted)]) %}
   {% set in_future = vigil.compare_time('timestamp_column', [('>', latest_accepted)]) %}
 
-with source_rows as (
+with source_rows as {{ vigil.inlined() }} (
   {{ vigil._source_rows('freshness', model, {'timestamp_column': column, 'group_by': group_by}) }}
 ),
 

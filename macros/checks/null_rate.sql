@@ -9,7 +9,7 @@
   {% set window = vigil._window(timestamp_column, window) %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
 
-with source_rows as (
+with source_rows as {{ vigil.inlined() }} (
   {{ vigil._source_rows('null_rate', model, {'column_name': column, 'timestamp_column': window.column, 'group_by': group_by}) }}
 ),
 

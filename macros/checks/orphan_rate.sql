@@ -14,11 +14,11 @@
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
   {% set keys = range(1, columns | length + 1) %}
 
-with source_rows as (
+with source_rows as {{ vigil.inlined() }} (
   {{ vigil._source_rows('orphan_rate', model, {'column_name': columns, 'timestamp_column': window.column, 'group_by': group_by}) }}
 ),
 
-children as (
+children as {{ vigil.inlined() }} (
   select * from source_rows
   where {{ vigil._in_window(window) }}{% for key in keys %} and column_name_{{ key }} is not null{% endfor %}
 ),

@@ -18,7 +18,7 @@
   {% if baseline is none and baseline_window is none %}
     {% do vigil._invalid('baseline_window', none, 'a duration such as 28 days, or else a relation as `baseline`') %}
   {% elif baseline is not none and baseline_window is not none %}
-    {% do vigil._invalid('baseline', baseline, 'either `baseline` or `baseline_window`, not both') %}
+    {% do vigil._invalid('baseline_window', baseline_window, 'none, because `baseline` is given') %}
   {% endif %}
   {% set baseline = vigil._relation('baseline', baseline) if baseline is not none %}
   {% if baseline is none and window is none %}{% do vigil._invalid('window', none, 'a duration such as 7 days') %}{% endif %}
@@ -48,5 +48,7 @@ measured as (
   from shares
   {{ vigil._grouped(group_by) }}
 ),
-{{ vigil._verdict('psi', group_by, on_no_data, upper_bound=max_psi) }}
+{{ vigil._verdict(
+  'psi', group_by, on_no_data, upper_bound=max_psi, segments_of=['source_rows', 'all_baseline_rows'] if baseline else ['source_rows']
+) }}
 {% endtest %}

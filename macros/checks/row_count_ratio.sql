@@ -14,7 +14,7 @@
   {% set baseline = [] %}
   {% for range in periods.baseline %}{% do baseline.append(vigil._in_range(range.start, range.end, periods.accept_dates)) %}{% endfor %}
 
-with source_rows as (
+with source_rows as {{ vigil.inlined() }} (
   {{ vigil._source_rows('row_count_ratio', model, {'timestamp_column': column, 'group_by': group_by}) }}
 ),
 

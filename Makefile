@@ -1,0 +1,60 @@
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := python/pyproject.toml python/requirements.lock
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -c python/requirements.lock
+PYTEST = $(BIN)/python -m pytest -c python/pyproject.toml --rootdir . $(ARGS)
+RUFF_CONFIG = --config python/pyproject.toml
+
+# dbt starts twice as fast from compiled bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo test test-fast lint lock clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-11s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/demo ## Run the checks over the flights of 2013 on DuckDB, and print what each one measured
+	@$(BIN)/python -m dbt_vigil.demo
+
+test: .venv/java lint ## Run the linters, and every test on DuckDB and Spark
+	@$(PYTEST)
+
+test-fast: .venv/full ## Run the tests on DuckDB only
+	@$(PYTEST) -m "not spark"
+
+lint: .venv/full ## Run the linters and the type checker
+	@$(BIN)/ruff check --quiet $(RUFF_CONFIG) .
+	@$(BIN)/ruff format --quiet --check $(RUFF_CONFIG) .
+	@$(BIN)/mypy --config-file python/pyproject.toml --no-error-summary python/dbt_vigil benchmarks
+	@$(BIN)/yamllint --strict .
+	@PATH="$(BIN):$$PATH" $(BIN)/sqlfluff lint --disable-progress-bar --nocolor models
+
+lock: .venv/full ## Write python/requirements.lock anew from python/pyproject.toml
+	cd python && UV_PYTHON_DOWNLOADS=never ../$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --all-extras --upgrade \
+		--no-header --no-annotate --quiet --output-file requirements.lock
+
+clean: ## Remove the environment and all that dbt, Spark and the linters wrote
+	rm -rf .venv target logs dbt_packages spark-warehouse metastore_db derby.log
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache python/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp says that its part of the set-up is done, so that a second run does none.
+.venv/created:
+	@PYTHON=$(PYTHON) sh python/setup/system.sh venv
+	@echo "Creating .venv ..."
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/demo: .venv/created $(LOCK)
+	@echo "Installing dbt, DuckDB and the flights ..."
+	@$(PIP_INSTALL) --editable 'python[demo]'
+	@touch $@
+
+.venv/full: .venv/demo
+	@echo "Installing Spark and the test tools ..."
+	@$(PIP_INSTALL) --editable 'python[demo,dev,spark]'
+	@touch $@
+
+.venv/java: .venv/full
+	@sh python/setup/system.sh java
+	@touch $@

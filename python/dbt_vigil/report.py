@@ -1,0 +1,132 @@
+"""What a check measured, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+__all__ = ["Measurement", "accepted", "describe", "measured", "why"]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row that a check returned."""
+
+    check_name: str
+    segment: str | None
+    value: float | None
+    lower_bound: float | None
+    upper_bound: float | None
+    numerator: float
+    denominator: float
+    verdict: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Measurement:
+        """Take the measurement's columns from a row that may have others."""
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
+
+
+def describe(m: Measurement) -> str:
+    """Say in a sentence what was measured, from what, and what is accepted."""
+    if not _was_measured(m):
+        return f"no data: {why(m)}, {accepted(m)}"
+    subject, rest = _SUBJECTS.get(m.check_name, (m.check_name, ""))
+    source = "" if m.check_name == "freshness" and not m.numerator else f" ({why(m)})"
+    return f"{subject} {measured(m)}{rest}{source}, {accepted(m)}"
+
+
+def measured(m: Measurement) -> str:
+    """Write the value as short as it can be without looking equal to a bound, 0 or 1 that it is not equal to."""
+    if m.value is None or not _was_measured(m):
+        return "nothing"
+    value = Decimal(repr(m.value))
+    landmarks = [Decimal(repr(mark)) for mark in (m.lower_bound, m.upper_bound, 0, 1) if mark is not None]
+    for text, shown in _candidates(m.check_name, value):
+        if all(shown.compare(mark) == value.compare(mark) for mark in landmarks):
+            return text
+    return _exact(m.check_name, value)
+
+
+def accepted(m: Measurement) -> str:
+    """Write the accepted range, exactly."""
+    lower, upper = (
+        None if bound is None else _exact(m.check_name, Decimal(repr(bound)))
+        for bound in (m.lower_bound, m.upper_bound)
+    )
+    if lower and upper:
+        return f"from {lower} to {upper}"
+    return f"at least {lower}" if lower else f"at most {upper}" if upper else "anything"
+
+
+def why(m: Measurement) -> str:
+    """Say which rows the value comes from, or why there is none."""
+    rows, of = _count(m.numerator), _count(m.denominator)
+    measured_from, unmeasured = {
+        "freshness": (f"newest of {of} rows", "no row has a time" if m.denominator else "no rows"),
+        "row_count_ratio": (f"{rows} rows against {of}", f"{rows} rows against none in the baseline"),
+        "null_rate": (f"{rows} of {of} rows", "no rows"),
+        "orphan_rate": (f"{rows} of {of} rows with a key", "no rows with a key"),
+        "psi": (f"{rows} rows against {of}", f"too few values, in {rows} rows against {of}"),
+    }.get(m.check_name, (f"{rows} of {of}", f"{rows} of {of}"))
+    if m.check_name == "freshness" and m.numerator:
+        return f"{rows} of {of} rows are in the future"
+    return measured_from if _was_measured(m) else unmeasured
+
+
+_SUBJECTS = {
+    "freshness": ("newest row", " old"),
+    "row_count_ratio": ("row count", " of the baseline average"),
+    "null_rate": ("null rate", ""),
+    "orphan_rate": ("orphan rate", ""),
+    "psi": ("PSI", ""),
+}
+
+
+def _was_measured(m: Measurement) -> bool:
+    return m.value is not None and isfinite(m.value)
+
+
+def _candidates(check_name: str, value: Decimal) -> Iterator[tuple[str, Decimal]]:
+    """Write a value in ever more detail, each with the number that a reader takes it for."""
+    if check_name == "freshness":
+        for step in (60, 1):
+            shown = Decimal(round(value / step) * step)
+            yield _duration(shown), shown
+    else:
+        scale, unit = (100, "%") if check_name.endswith("_rate") else (1, "")
+        for digits in range(1 if scale == 100 else 2, 12):
+            number = round(value * scale, digits)
+            yield f"{_plain(number)}{unit}", number / scale
+
+
+def _exact(check_name: str, value: Decimal) -> str:
+    if check_name == "freshness":
+        return _duration(value)
+    return f"{_plain(value * 100)}%" if check_name.endswith("_rate") else _plain(value)
+
+
+def _duration(seconds: Decimal) -> str:
+    """Write 93784 as `1 d 2 h 3 min 4 s`, and up to two days in hours."""
+    sign, rest = ("-", -seconds) if seconds < 0 else ("", seconds)
+    parts = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if unit == "d" and rest <= 2 * size:
+            continue
+        amount, rest = divmod(rest, size)
+        if amount:
+            parts.append(f"{amount} {unit}")
+    if rest or not parts:
+        parts.append(f"{_plain(rest)} s")
+    return sign + " ".join(parts)
+
+
+def _count(number: float) -> str:
+    return f"{Decimal(repr(round(number, 1))).normalize():,f}"
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}" if number else "0"

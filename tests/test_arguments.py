@@ -1,0 +1,233 @@
+"""Wrong arguments stop dbt with an error that names the test, the argument, what was given and what is accepted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.engines import DuckDB
+from tests.project import Project
+
+NULL_RATE = {"column_name": "x"}
+FRESHNESS = {"timestamp_column": "t", "max_age": "1 hour"}
+RATIO = {"timestamp_column": "t"}
+ORPHANS = {"column_name": "x", "to": "ref('subject')", "field": "x"}
+PSI = {"column_name": "x", "timestamp_column": "t", "window": "7 days", "baseline_window": "28 days"}
+
+# check, its right arguments, the wrong one, what was given, what the error says
+WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
+    ("null_rate", NULL_RATE, "column_name", None, "`column_name` is missing. Accepted: a column name"),
+    ("null_rate", NULL_RATE, "column_name", ["a", "b"], "`column_name` is ['a', 'b']. Accepted: a column name"),
+    ("null_rate", NULL_RATE, "column_name", "  ", "`column_name` is '  '. Accepted: a column name"),
+    ("null_rate", NULL_RATE, "max_rate", 5, "`max_rate` is 5. Accepted: a number from 0 to 1"),
+    ("null_rate", NULL_RATE, "max_rate", -0.1, "`max_rate` is -0.1. Accepted: a number from 0 to 1"),
+    ("null_rate", NULL_RATE, "max_rate", "1%", "`max_rate` is '1%'. Accepted: a number from 0 to 1"),
+    ("null_rate", NULL_RATE, "max_rate", True, "`max_rate` is True. Accepted: a number from 0 to 1"),
+    ("null_rate", NULL_RATE, "max_rate", float("nan"), "`max_rate` is nan. Accepted: a number from 0 to 1"),
+    ("null_rate", NULL_RATE, "nan_is_null", "yes please", "`nan_is_null` is 'yes please'. Accepted: true or false"),
+    ("null_rate", NULL_RATE, "on_no_data", "ignore", "`on_no_data` is 'ignore'. Accepted: fail, pass"),
+    (
+        "null_rate",
+        NULL_RATE,
+        "group_by",
+        {"a": 1},
+        "`group_by` is {'a': 1}. Accepted: a column name, or a list of them",
+    ),
+    (
+        "null_rate",
+        NULL_RATE,
+        "group_by",
+        ["a", 1],
+        "`group_by` is ['a', 1]. Accepted: a column name, or a list of them",
+    ),
+    ("null_rate", NULL_RATE, "window", "1 day", "`timestamp_column` is missing. Accepted: a column name"),
+    ("null_rate", NULL_RATE, "timestamp_column", "t", "`window` is missing. Accepted: a number above 0 and a unit: "),
+    (
+        "null_rate",
+        NULL_RATE,
+        "max_rat",
+        0.1,
+        "`max_rat` is not an argument of this check. Accepted: column_name, max_rate, nan_is_null",
+    ),
+    ("freshness", FRESHNESS, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
+    ("freshness", FRESHNESS, "max_age", None, "`max_age` is missing. Accepted: a number above 0 and a unit: "),
+    (
+        "freshness",
+        FRESHNESS,
+        "max_age",
+        "2 hrs ago",
+        "`max_age` is '2 hrs ago'. Accepted: a number above 0 and a unit: ",
+    ),
+    ("freshness", FRESHNESS, "max_age", 26, "`max_age` is 26. Accepted: a number above 0 and a unit: "),
+    ("freshness", FRESHNESS, "max_age", "0 hours", "`max_age` is '0 hours'. Accepted: a number above 0 and a unit: "),
+    ("freshness", FRESHNESS, "max_age", "-1 hours", "`max_age` is '-1 hours'. Accepted: a number above 0 and a unit: "),
+    ("freshness", FRESHNESS, "max_age", "1 month", "`max_age` is '1 month'. Accepted: a number above 0 and a unit: "),
+    (
+        "freshness",
+        FRESHNESS,
+        "future_tolerance",
+        "soon",
+        "`future_tolerance` is 'soon'. Accepted: a number above 0 and a unit: ",
+    ),
+    (
+        "freshness",
+        FRESHNESS,
+        "window",
+        "30 minutes",
+        "`window` is '30 minutes'. Accepted: a duration of at least max_age",
+    ),
+    (
+        "freshness",
+        FRESHNESS,
+        "age",
+        "1 hour",
+        "`age` is not an argument of this check. Accepted: timestamp_column, max_age, future_tolerance",
+    ),
+    ("row_count_ratio", RATIO, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
+    ("row_count_ratio", RATIO, "period", "fortnight", "`period` is 'fortnight'. Accepted: hour, day, week, month"),
+    (
+        "row_count_ratio",
+        RATIO,
+        "baseline_periods",
+        0,
+        "`baseline_periods` is 0. Accepted: a whole number of at least 1",
+    ),
+    (
+        "row_count_ratio",
+        RATIO,
+        "baseline_periods",
+        1.5,
+        "`baseline_periods` is 1.5. Accepted: a whole number of at least 1",
+    ),
+    ("row_count_ratio", RATIO, "min_ratio", -1, "`min_ratio` is -1. Accepted: a number of at least 0"),
+    ("row_count_ratio", RATIO, "max_ratio", 0.5, "`max_ratio` is 0.5. Accepted: a number of at least 0.8"),
+    ("row_count_ratio", RATIO, "seasonality", "month", "`seasonality` is 'month'. Accepted: none, week"),
+    ("row_count_ratio", RATIO, "compare", "partial", "`compare` is 'partial'. Accepted: complete, to_date"),
+    (
+        "row_count_ratio",
+        RATIO,
+        "threshold",
+        0.5,
+        "`threshold` is not an argument of this check. Accepted: timestamp_column, period, baseline_periods",
+    ),
+    (
+        "orphan_rate",
+        ORPHANS,
+        "to",
+        None,
+        "`to` is missing. Accepted: a relation: ref('model') or source('source', 'table')",
+    ),
+    (
+        "orphan_rate",
+        ORPHANS,
+        "to",
+        "planes",
+        "`to` is 'planes'. Accepted: a relation: ref('model') or source('source', 'table')",
+    ),
+    ("orphan_rate", ORPHANS, "to", 5, "`to` is 5. Accepted: a relation: ref('model') or source('source', 'table')"),
+    ("orphan_rate", ORPHANS, "field", None, "`field` is missing. Accepted: a column name, or a list of them"),
+    (
+        "orphan_rate",
+        ORPHANS,
+        "field",
+        ["x", "t"],
+        "`field` is ['x', 't']. Accepted: as many columns as column_name has, 1",
+    ),
+    ("orphan_rate", ORPHANS, "column_name", [], "`column_name` is []. Accepted: a column name, or a list of them"),
+    ("orphan_rate", ORPHANS, "max_rate", 1.5, "`max_rate` is 1.5. Accepted: a number from 0 to 1"),
+    (
+        "orphan_rate",
+        ORPHANS,
+        "fields",
+        "x",
+        "`fields` is not an argument of this check. Accepted: column_name, to, field",
+    ),
+    ("psi", PSI, "column_name", None, "`column_name` is missing. Accepted: a column name"),
+    (
+        "psi",
+        PSI,
+        "baseline_window",
+        None,
+        "`baseline_window` is missing. Accepted: a duration such as 28 days, or else a relation as `baseline`",
+    ),
+    ("psi", PSI, "baseline", "ref('subject')", "`baseline_window` is '28 days'. Accepted: none, because `baseline` is given"),
+    ("psi", PSI, "window", None, "`window` is missing. Accepted: a number above 0 and a unit: "),
+    ("psi", PSI, "window", "a week", "`window` is 'a week'. Accepted: a number above 0 and a unit: "),
+    (
+        "psi",
+        PSI,
+        "baseline_window",
+        "a month",
+        "`baseline_window` is 'a month'. Accepted: a number above 0 and a unit: ",
+    ),
+    ("psi", PSI, "max_psi", -1, "`max_psi` is -1. Accepted: a number of at least 0"),
+    ("psi", PSI, "bins", 1, "`bins` is 1. Accepted: a whole number of at least 2"),
+    ("psi", PSI, "kind", "ordinal", "`kind` is 'ordinal'. Accepted: auto, numeric, categorical"),
+    ("psi", PSI, "max_categories", 0, "`max_categories` is 0. Accepted: a whole number of at least 1"),
+    ("psi", PSI, "min_rows", 0, "`min_rows` is 0. Accepted: a whole number of at least 1"),
+    ("psi", PSI, "epsilon", 0, "`epsilon` is 0. Accepted: a number from 1e-12 to 0.1"),
+    (
+        "psi",
+        PSI,
+        "buckets",
+        5,
+        "`buckets` is not an argument of this check. Accepted: column_name, timestamp_column, window",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("arguments"), DuckDB())
+    project.write("models/subject.sql", "select 1 as x, current_timestamp as t")
+    return project
+
+
+def parse(project: Project, check: str, arguments: dict[str, Any], *flags: str) -> str:
+    """The error of `dbt parse` for a test with these arguments, or nothing."""
+    test = {f"vigil.{check}": {"name": "the_test", "arguments": arguments}}
+    project.write_yaml("models/subject.yml", {"models": [{"name": "subject", "data_tests": [test]}]})
+    result = project.run("parse", *flags)
+    return "" if result.success else str(result.exception)
+
+
+@pytest.mark.parametrize(("check", "right", "argument", "given", "says"), WRONG)
+def test_wrong_argument(
+    project: Project, check: str, right: dict[str, Any], argument: str, given: Any, says: str
+) -> None:
+    arguments = {key: value for key, value in (right | {argument: given}).items() if value is not None}
+    error = parse(project, check, arguments)
+    assert "vigil: in test `the_test`, " in error
+    assert says in error
+
+
+@pytest.mark.parametrize(
+    ("check", "right"),
+    [
+        ("null_rate", NULL_RATE),
+        ("freshness", FRESHNESS),
+        ("row_count_ratio", RATIO),
+        ("orphan_rate", ORPHANS),
+        ("psi", PSI),
+    ],
+)
+def test_right_arguments(project: Project, check: str, right: dict[str, Any]) -> None:
+    assert parse(project, check, right) == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "given", "accepted"),
+    [
+        ("vigil_as_of", "yesterday", "an ISO 8601 date or time"),
+        ("vigil_as_of", "2013-02-30", "an ISO 8601 date or time"),
+        ("vigil_as_of", "10/02/2013", "an ISO 8601 date or time"),
+        ("vigil_timezone", "Mars/Olympus", "an IANA name"),
+        ("vigil_on_no_data", "ignore", "fail, pass"),
+    ],
+)
+def test_wrong_variable(project: Project, variable: str, given: str, accepted: str) -> None:
+    error = parse(project, "freshness", FRESHNESS, "--vars", f"{{{variable}: '{given}'}}")
+    assert variable.removeprefix("vigil_") in error
+    assert given in error
+    assert accepted in error

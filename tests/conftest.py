@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,11 +40,15 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def outcomes(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """Every case's outcome on the engine, by the case's id: one dbt run for all cases that share their variables."""
+def outcomes(
+    request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Outcome]:
+    """The outcome of each selected case, by its id: one dbt run for all cases that share their variables."""
+    selected = {case.id for item in request.session.items if (case := _parameters(item).get("case"))}
     groups: dict[str, list[Case]] = defaultdict(list)
     for case in load_cases():
-        groups[yaml.safe_dump(DEFAULT_VARS | case.vars)].append(case)
+        if case.id in selected:
+            groups[yaml.safe_dump(DEFAULT_VARS | case.vars)].append(case)
     found: dict[str, Outcome] = {}
     for number, (variables, cases) in enumerate(groups.items()):
         directory = tmp_path_factory.mktemp(f"cases_{engine.name}_{number}_", numbered=False)
@@ -57,6 +63,10 @@ def outcomes(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return found
 
 
+def _parameters(item: pytest.Item) -> dict[str, Any]:
+    return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+
+
 def write_case(project: Project, case: Case) -> None:
     """Adds a case's relations and its test to a project."""
     test = {f"vigil.{case.check}": {"name": case.id, "arguments": case.arguments, "config": case.config}}
@@ -68,3 +78,24 @@ def write_case(project: Project, case: Case) -> None:
     path = f"models/{case.id}/{case.id}"
     project.write(f"{path}.sql", f"{{{{ config(materialized='{case.relation}') }}}}\n{sql}")
     project.write_yaml(f"{path}.yml", {"models": [subject]})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how many cases ran on each engine."""
+    ran = [
+        report.nodeid.split("[")[1].split("-")[0]
+        for reports in (terminalreporter.getreports("passed"), terminalreporter.getreports("failed"))
+        for report in reports
+        if "::test_case[" in report.nodeid
+    ]
+    for name in dict.fromkeys(ran):
+        terminalreporter.write_line(f"{ran.count(name)} cases on {name}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Ends the process where Spark and DuckDB were both in it: DuckDB's bindings then print pages about a leak at exit."""
+    session = config.pluginmanager.get_plugin("session")
+    if "pyspark" in sys.modules and session is not None:
+        sys.stdout.flush()
+        os._exit(session.exitstatus)

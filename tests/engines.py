@@ -8,9 +8,12 @@ from typing import Any, Protocol
 
 Row = dict[str, Any]
 
+# Neither UTC nor the zone of any case: a verdict that follows the session's zone is wrong.
+SESSION_ZONE = "Asia/Kolkata"
+
 
 class Engine(Protocol):
-    """An engine that dbt runs on, and that answers a compiled query."""
+    """An engine that dbt runs on, that answers a compiled query, and that lets go of what a run of dbt held."""
 
     name: str
 
@@ -20,12 +23,15 @@ class Engine(Protocol):
 
     def rows(self, directory: Path, sql: str) -> list[Row]: ...
 
+    def release(self) -> None: ...
+
 
 class DuckDB:
     name = "duckdb"
 
     def profile(self, directory: Path) -> dict[str, Any]:
-        return {"type": "duckdb", "path": str(directory / "cases.duckdb"), "threads": 2}
+        settings = {"TimeZone": SESSION_ZONE}
+        return {"type": "duckdb", "path": str(directory / "cases.duckdb"), "threads": 2, "settings": settings}
 
     def type_name(self, column_type: str) -> str:
         return {"string": "varchar"}.get(column_type, column_type)
@@ -34,9 +40,15 @@ class DuckDB:
         import duckdb
 
         with duckdb.connect(str(directory / "cases.duckdb")) as connection:
+            connection.execute(f"set TimeZone = '{SESSION_ZONE}'")
             cursor = connection.execute(sql)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def release(self) -> None:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        DuckDBConnectionManager.close_all_connections()
 
 
 class Spark:
@@ -56,8 +68,7 @@ class Spark:
             "spark.sql.catalogImplementation": "in-memory",
             "spark.sql.warehouse.dir": str(directory / "warehouse"),
             "spark.sql.sources.default": "parquet",
-            # Neither UTC nor the zone of any case: a verdict that follows the session's zone is wrong.
-            "spark.sql.session.timeZone": "Asia/Kolkata",
+            "spark.sql.session.timeZone": SESSION_ZONE,
         }
         builder = SparkSession.builder.appName("dbt-vigil tests")
         for key, value in (defaults | settings).items():
@@ -80,3 +91,6 @@ class Spark:
 
     def rows(self, directory: Path, sql: str) -> list[Row]:
         return [row.asDict() for row in self.session.sql(sql).collect()]
+
+    def release(self) -> None:
+        pass

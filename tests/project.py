@@ -63,10 +63,11 @@ class Project:
         variables = (
             [] if command in ("deps", "clean") else ["--vars", yaml.safe_dump(self.vars, default_flow_style=True)]
         )
-        # Spark's temporary objects and DuckDB's file are shared by the process: no state is kept between runs.
-        return dbtRunner().invoke(
-            ["--quiet", "--no-use-colors", "--log-level", "none", command, *where, *variables, *arguments]
-        )
+        quietly = ["--quiet", "--no-use-colors", "--log-level", "none"]
+        try:
+            return dbtRunner().invoke([*quietly, command, *where, *variables, *arguments])
+        finally:
+            self.engine.release()
 
     def test_results(self, result: dbtRunnerResult) -> dict[str, TestResult]:
         """The results of a run's data tests, by the test's name. A run that never got to its tests raises."""

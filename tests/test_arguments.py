@@ -151,7 +151,13 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
         None,
         "`baseline_window` is missing. Accepted: a duration such as 28 days, or else a relation as `baseline`",
     ),
-    ("psi", PSI, "baseline", "ref('subject')", "`baseline_window` is '28 days'. Accepted: none, because `baseline` is given"),
+    (
+        "psi",
+        PSI,
+        "baseline",
+        "ref('subject')",
+        "`baseline_window` is '28 days'. Accepted: none, because `baseline` is given",
+    ),
     ("psi", PSI, "window", None, "`window` is missing. Accepted: a number above 0 and a unit: "),
     ("psi", PSI, "window", "a week", "`window` is 'a week'. Accepted: a number above 0 and a unit: "),
     (

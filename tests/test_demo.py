@@ -28,7 +28,7 @@ def test_demo() -> None:
 
 
 def test_alarms_of_row_count_ratio() -> None:
-    # Every alarm of the same-weekday rule in 2013, and days around them; the whole year is benchmarks/row_count_alarms.py.
+    # Every alarm of the same-weekday rule in 2013, and days around them; benchmarks/row_count_alarms.py does all year.
     days = ["07-03", "07-04", "07-05", "08-31", "09-01", "09-02", "11-27", "11-28", "11-29", "11-30", "12-25"]
     found = alarms(date.fromisoformat(f"2013-{day}") for day in days)
     assert found == {

@@ -42,7 +42,7 @@ def categorical_sample(rng: np.random.Generator) -> Sample:
 
 
 def numeric_bins(baseline: Sample) -> Any:
-    """A function from a value to its bin: between two quantiles, or alone if it makes up a bin's share of the baseline."""
+    """A function from a value to its bin: between two quantiles, or alone if it is a bin's share of the baseline."""
     values = sorted(v for v in baseline if v is not None and not np.isnan(v))
     n = len(values)
     edges = [values[-(-n * k // BINS) - 1] for k in range(1, BINS)] if n else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ RELATIONS = ["of_view", "of_table", "of_incremental", "of_ephemeral", "of_seed",
 HALF_NULL = {"vigil.null_rate": {"arguments": {"max_rate": 0.4}}}
 
 
-def on_x(name: str, test: dict[str, dict[str, object]], **extra: object) -> dict[str, object]:
+def on_x(name: str, test: dict[str, dict[str, object]], **extra: object) -> dict[str, Any]:
     [(check, body)] = test.items()
     return {
         "name": name,
@@ -31,6 +32,7 @@ def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Project
         project.write(f"models/of_{name}.sql", f"{{{{ config(materialized='{name}') }}}}\n{rows}")
     project.write("seeds/of_seed.csv", "id,x\n1,1\n2,\n")
     models = [on_x(f"of_{name}", HALF_NULL) for name in ("view", "table", "incremental", "ephemeral")]
+    models[0]["columns"][0]["quote"] = True  # dbt then hands over a quoted name
     source = {
         "name": "raw",
         "schema": "{{ target.schema }}",

@@ -9,24 +9,23 @@ all_baseline_rows as {{ vigil.inlined() }} (
 ),
 
 sides as (
-  select {{ vigil._group_columns(group_by) }}column_name, 0 as in_baseline, 1 as in_window
+  select {{ vigil._group_columns(group_by) }}column_name, 0 as in_baseline
   from source_rows where {{ vigil._in_window(window) }}
   union all
-  select {{ vigil._group_columns(group_by) }}column_name, 1 as in_baseline, 0 as in_window
+  select {{ vigil._group_columns(group_by) }}column_name, 1 as in_baseline
   from all_baseline_rows
 ),
 {%- else -%}
 {%- set length = vigil._duration('baseline_window', baseline_window) -%}
 {%- set accept_dates = window.length.days is not none and length.days is not none -%}
-{%- set in_baseline = vigil.compare_time('timestamp_column', [('<', window.start)], accept_dates) -%}
 sides as (
-  select *, case when {{ in_baseline }} then 1 else 0 end as in_baseline, case when {{ in_baseline }} then 0 else 1 end as in_window
+  select *, case when {{ vigil.compare_time('timestamp_column', [('<', window.start)], accept_dates) }} then 1 else 0 end as in_baseline
   from source_rows where {{ vigil._in_range(vigil._before(window.start, length), window.end, accept_dates) }}
 ),
 {%- endif %}
 
 counts as (
-  select {{ vigil._group_columns(group_by) }}column_name, sum(in_baseline) as baseline_rows, sum(in_window) as window_rows
+  select {{ vigil._group_columns(group_by) }}column_name, sum(in_baseline) as baseline_rows, sum(1 - in_baseline) as window_rows
   from sides
   group by {{ vigil._group_columns(group_by) }}column_name
 )

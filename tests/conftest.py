@@ -94,7 +94,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Ends the process where Spark and DuckDB were both in it: DuckDB's bindings then print pages about a leak at exit."""
+    """Ends a process that had both engines in it at once: DuckDB's bindings would print pages about a leak at exit."""
     session = config.pluginmanager.get_plugin("session")
     if "pyspark" in sys.modules and session is not None:
         sys.stdout.flush()

@@ -25,7 +25,7 @@ test-fast: .venv/full ## Run the tests on DuckDB only
 lint: .venv/full ## Run the linters and the type checker
 	@$(BIN)/ruff check --quiet $(RUFF_CONFIG) .
 	@$(BIN)/ruff format --quiet --check $(RUFF_CONFIG) .
-	@$(BIN)/mypy --config-file python/pyproject.toml --no-error-summary python/dbt_vigil benchmarks
+	@$(BIN)/mypy --config-file python/pyproject.toml --no-error-summary python/dbt_vigil benchmarks tests
 	@$(BIN)/yamllint --strict .
 	@PATH="$(BIN):$$PATH" $(BIN)/sqlfluff lint --disable-progress-bar --nocolor models
 

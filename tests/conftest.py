@@ -71,7 +71,10 @@ def write_case(project: Project, case: Case) -> None:
     """Adds a case's relations and its test to a project."""
     test = {f"vigil.{case.check}": {"name": case.id, "arguments": case.arguments, "config": case.config}}
     subject: dict[str, Any] = {"name": case.id}
-    subject |= {"columns": [{"name": case.column, "data_tests": [test]}]} if case.column else {"data_tests": [test]}
+    if case.column:
+        subject["columns"] = [{"name": case.column, "data_tests": [test]}]
+    else:
+        subject["data_tests"] = [test]
     for name, spec in case.others.items():
         project.write(f"models/{case.id}/{name}.sql", model_sql(project.engine, spec))
     sql = model_sql(project.engine, {"sql": case.sql, "columns": case.columns, "rows": case.rows})

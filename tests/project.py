@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from tests.engines import Engine
@@ -71,10 +72,11 @@ class Project:
 
     def test_results(self, result: dbtRunnerResult) -> dict[str, TestResult]:
         """The results of a run's data tests, by the test's name. A run that never got to its tests raises."""
-        if result.exception:
-            raise result.exception
+        if not isinstance(result.result, RunExecutionResult):
+            raise RuntimeError("dbt stopped") from result.exception
+        nodes: list[Any] = list(result.result.results)
         return {
             r.node.name: TestResult(str(r.status), r.message or "", r.failures, r.node.compiled_code)
-            for r in result.result.results
+            for r in nodes
             if r.node.resource_type == "test"
         }

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2.nodes
 import pytest
 import yaml
+from dbt.contracts.graph.manifest import Manifest
 from dbt_common.clients.jinja import get_environment
 
 from tests.engines import DuckDB
@@ -115,6 +116,7 @@ def test_page(check: str) -> None:
 
 def test_descriptions_are_resolved_in_a_project_that_installs_the_package(tmp_path: Path) -> None:
     manifest = Project(tmp_path, DuckDB()).run("parse").result
+    assert isinstance(manifest, Manifest)
     for name, macro in MACROS.items():
         described = manifest.macros[f"macro.vigil.{name}"]
         texts = [described.description, *(argument.description for argument in described.arguments)]

@@ -31,7 +31,7 @@ def numeric_sample(rng: np.random.Generator) -> Sample:
             np.where(rng.random(size) < 0.8, 0.0, rng.normal(0, 1, size)),
         ]
     )
-    special = rng.choice([None, float("nan"), float("inf"), -0.0], size)
+    special = rng.choice(np.array([None, float("nan"), float("inf"), -0.0]), size)
     return [s if r < 0.1 else float(v) for v, s, r in zip(values, special, rng.random(size), strict=True)]
 
 

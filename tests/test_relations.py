@@ -15,7 +15,7 @@ RELATIONS = ["of_view", "of_table", "of_incremental", "of_ephemeral", "of_seed",
 HALF_NULL = {"vigil.null_rate": {"arguments": {"max_rate": 0.4}}}
 
 
-def on_x(name: str, test: dict[str, dict[str, object]], **extra: object) -> dict[str, Any]:
+def on_x(name: str, test: dict[str, Any], **extra: Any) -> dict[str, Any]:
     [(check, body)] = test.items()
     return {
         "name": name,
@@ -77,7 +77,7 @@ def test_relation(relation: str, results: dict[str, TestResult]) -> None:
 def checked(engine: Engine, tmp_path: Path) -> Callable[..., tuple[Project, dict[str, TestResult]]]:
     """Runs tests, given by name, on column x of a model with two rows, one of them null."""
 
-    def run(tests: dict[str, dict[str, object]], *flags: str) -> tuple[Project, dict[str, TestResult]]:
+    def run(tests: dict[str, Any], *flags: str) -> tuple[Project, dict[str, TestResult]]:
         project = Project(tmp_path, engine)
         project.write("models/subject.sql", "select 1 as x, 'a' as g union all select null as x, 'b' as g")
         listed = [{"vigil.null_rate": {"name": name, **test}} for name, test in tests.items()]

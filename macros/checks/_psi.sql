@@ -9,23 +9,26 @@ all_baseline_rows as {{ vigil.inlined() }} (
 ),
 
 sides as (
-  select {{ vigil._group_columns(group_by) }}column_name, 0 as in_baseline
+  select {{ vigil._group_columns(group_by) }}column_name, false as in_baseline
   from source_rows where {{ vigil._in_window(window) }}
   union all
-  select {{ vigil._group_columns(group_by) }}column_name, 1 as in_baseline
+  select {{ vigil._group_columns(group_by) }}column_name, true as in_baseline
   from all_baseline_rows
 ),
 {%- else -%}
 {%- set length = vigil._duration('baseline_window', baseline_window) -%}
 {%- set accept_dates = window.length.days is not none and length.days is not none -%}
 sides as (
-  select *, case when {{ vigil.compare_time('timestamp_column', [('<', window.start)], accept_dates) }} then 1 else 0 end as in_baseline
+  select *, {{ vigil.compare_time('timestamp_column', [('<', window.start)], accept_dates) }} as in_baseline
   from source_rows where {{ vigil._in_range(vigil._before(window.start, length), window.end, accept_dates) }}
 ),
 {%- endif %}
 
 counts as (
-  select {{ vigil._group_columns(group_by) }}column_name, sum(in_baseline) as baseline_rows, sum(1 - in_baseline) as window_rows
+  select
+    {{ vigil._group_columns(group_by) }}column_name,
+    count(case when in_baseline then 1 end) as baseline_rows,
+    count(case when not in_baseline then 1 end) as window_rows
   from sides
   group by {{ vigil._group_columns(group_by) }}column_name
 )
@@ -42,24 +45,28 @@ counts as (
   'categorical': 'true',
   'auto': 'not (' ~ vigil._is_ordered('column_name') ~ ')'
 }[kind] -%}
-{%- set same_kind = vigil._partition(group_by, 'value_kind') -%}
 classified as (
   select
     *,
     {{ categorical }} as is_categorical,
-    case when column_name is null then 'null' when {{ vigil.is_nan('column_name') }} then 'nan' else 'value' end as value_kind
+    case when column_name is null then -2 when {{ vigil.is_nan('column_name') }} then -1 end as special_bin,
+    case when column_name is null or {{ vigil.is_nan('column_name') }} then 0 else cast(baseline_rows as double) end as value_rows
   from counts
 ),
 
-ordered as (
+totals as (
+  select {{ vigil._group_columns(group_by) }}nullif(sum(value_rows), 0) as all_rows
+  from classified {{ vigil._grouped(group_by) }}
+),
+
+ranked as (
   select
     *,
-    row_number() over ({{ same_kind }} order by case when is_categorical then -baseline_rows else 0 end, column_name) as position,
-    sum(baseline_rows) over (
-      {{ same_kind }} order by case when is_categorical then -baseline_rows else 0 end, column_name
+    {#- For a category its rank, for a number the baseline's rows up to it: one sort serves both. #}
+    sum(case when is_categorical then 1 else value_rows end) over (
+      {{ vigil._partition(group_by) }} order by case when is_categorical then -value_rows else 0 end, column_name
       rows between unbounded preceding and current row
-    ) as rows_up_to,
-    nullif(sum(baseline_rows) over ({{ same_kind }}), 0) as all_rows
+    ) as position
   from classified
 ),
 
@@ -67,16 +74,16 @@ binned as (
   select {{ vigil._group_columns(group_by) }}bin, cast(sum(baseline_rows) as double) as baseline_rows, cast(sum(window_rows) as double) as window_rows
   from (
     select
-      *,
+      ranked.*,
       case
-        when value_kind = 'null' then -2
-        when value_kind = 'nan' then -1
-        when is_categorical then case when position <= {{ max_categories }} and baseline_rows > 0 then position else 0 end
+        when special_bin is not null then special_bin
+        when is_categorical then case when position <= {{ max_categories }} and value_rows > 0 then position else 0 end
         else
-          coalesce(least(floor({{ bins }} * cast(rows_up_to - baseline_rows as double) / all_rows), {{ bins - 1 }}), 0)
-          + case when baseline_rows * {{ bins }} >= all_rows then 0.5 else 0 end
+          coalesce(least(floor({{ bins }} * (position - value_rows) / all_rows), {{ bins - 1 }}), 0)
+          + case when {{ bins }} * value_rows >= all_rows then 0.5 else 0 end
       end as bin
-    from ordered
+    from ranked
+    left join totals on true{{ vigil._same_segment('ranked', 'totals', group_by) }}
   ) as with_bin
   group by {{ vigil._group_columns(group_by) }}bin
 )
@@ -88,8 +95,6 @@ binned as (
 {%- endmacro %}
 
 
-{% macro _partition(group_by, column=none) -%}
-  {%- if group_by or column -%}
-    partition by {% for _ in group_by %}group_by_{{ loop.index }}{{ ', ' if not loop.last or column }}{% endfor %}{{ column or '' }}
-  {%- endif -%}
+{% macro _partition(group_by) -%}
+  {%- if group_by -%}partition by {% for _ in group_by %}group_by_{{ loop.index }}{{ ', ' if not loop.last }}{% endfor %}{%- endif -%}
 {%- endmacro %}

@@ -41,6 +41,11 @@
 {%- endmacro %}
 
 
+{% macro _same_segment(left, right, group_by) -%}
+  {%- for _ in group_by %} and {{ left }}.group_by_{{ loop.index }} is not distinct from {{ right }}.group_by_{{ loop.index }}{% endfor -%}
+{%- endmacro %}
+
+
 {% macro _aggregate(function, column, condition, group_by) -%}
   {#- Over the rows where the condition holds. Without groups a query of its own, which zone maps and statistics can answer. -#}
   {%- if group_by -%}

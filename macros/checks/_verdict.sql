@@ -25,8 +25,7 @@ judged as (
     cast(coalesce(measured.numerator, 0) as double) as numerator,
     cast(coalesce(measured.denominator, 0) as double) as denominator
   from segments
-  left join measured on true
-    {%- for _ in group_by %} and segments.group_by_{{ loop.index }} is not distinct from measured.group_by_{{ loop.index }}{% endfor %}
+  left join measured on true{{ vigil._same_segment('segments', 'measured', group_by) }}
 ),
 
 verdicts as (

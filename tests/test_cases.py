@@ -10,7 +10,7 @@ from tests.case_table import Case, load_cases
 from tests.conftest import Outcome
 
 CONTRACT = [
-    "check_name", "segment", "value", "lower_bound", "upper_bound", "numerator", "denominator", "verdict", "failed",
+    "check_name", "segment", "verdict", "value", "lower_bound", "upper_bound", "numerator", "denominator", "failed",
 ]  # fmt: skip
 
 

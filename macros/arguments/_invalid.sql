@@ -8,8 +8,9 @@
 
 {% macro _no_unknown_arguments(given, accepted) %}
   {% for argument in given %}
+    {% set hint = ': it stands under a table, not under a column' if argument == 'column_name' %}
     {% do exceptions.raise_compiler_error(
-      'vigil: in test `' ~ model.name ~ '`, `' ~ argument ~ '` is not an argument of this check. Accepted: ' ~ accepted ~ '.'
+      'vigil: in test `' ~ model.name ~ '`, `' ~ argument ~ '` is not an argument of this check' ~ (hint or '') ~ '. Accepted: ' ~ accepted ~ '.'
     ) %}
   {% endfor %}
 {% endmacro %}

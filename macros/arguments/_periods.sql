@@ -2,28 +2,29 @@
   {#- {'tested': range, 'baseline': [range, …] from the newest to the oldest, 'baseline_periods': n, 'accept_dates': bool};
       a range is {'start', 'end'}, instants. Adjoining baseline periods are one range. -#}
   {% set period = vigil._choice('period', period, ['hour', 'day', 'week', 'month']) %}
-  {% set n = vigil._integer('baseline_periods', baseline_periods, 1) %}
+  {% set n = vigil._integer('baseline_periods', baseline_periods, 1, 1000) %}
   {% set seasonality = vigil._choice('seasonality', 'none' if seasonality is none else seasonality, ['none', 'week']) %}
   {% set to_date = vigil._choice('compare', compare, ['complete', 'to_date']) == 'to_date' %}
   {% if seasonality == 'week' and period not in ('hour', 'day') %}
     {% do vigil._invalid('seasonality', seasonality, "none when period is " ~ period) %}
   {% endif %}
-  {% set step = {'period': 'week' if seasonality == 'week' else period} %}
+  {% set step = 'week' if seasonality == 'week' else period %}
+  {% set whole_days = period != 'hour' %}
 
   {#- The tested period ends at as_of or before; under to_date it is the one that as_of ends or stands in. -#}
   {% set last_start = vigil._period_start(vigil.as_of(), period) %}
   {% set in_part = to_date and vigil.as_of() != last_start %}
-  {% set start = last_start if in_part else vigil._periods_before(last_start, period, 1) %}
+  {% set start = last_start if in_part else vigil._periods_before(last_start, period, 1, whole_days) %}
   {% set elapsed = vigil._to_wall_clock(vigil.as_of()) - vigil._to_wall_clock(start) %}
   {% set tested = {'start': start, 'end': vigil.as_of() if in_part else last_start} %}
 
   {% set baseline = [] %}
   {% if seasonality == 'none' and not in_part %}
-    {% do baseline.append({'start': vigil._periods_before(start, period, n), 'end': start}) %}
+    {% do baseline.append({'start': vigil._periods_before(start, period, n, whole_days), 'end': start}) %}
   {% else %}
     {% for k in range(1, n + 1) %}
-      {% set earlier = vigil._periods_before(start, step.period, k) %}
-      {% set next = vigil._periods_before(earlier, period, -1) %}
+      {% set earlier = vigil._periods_before(start, step, k, whole_days) %}
+      {% set next = vigil._periods_before(earlier, period, -1, whole_days) %}
       {% set part_end = vigil._to_instant(vigil._to_wall_clock(earlier) + elapsed) %}
       {% do baseline.append({'start': earlier, 'end': [part_end, next] | min if in_part else next}) %}
     {% endfor %}
@@ -32,7 +33,7 @@
     'tested': tested,
     'baseline': baseline,
     'baseline_periods': n,
-    'accept_dates': period != 'hour' and not (period == 'day' and in_part),
+    'accept_dates': whole_days and not (period == 'day' and in_part),
   }) }}
 {% endmacro %}
 
@@ -53,11 +54,13 @@
 {% endmacro %}
 
 
-{% macro _periods_before(start, period, n) %}
+{% macro _periods_before(start, period, n, whole_days) %}
   {% if period == 'hour' %}
     {{ return(start - modules.datetime.timedelta(hours=n)) }}
   {% endif %}
-  {% set day = vigil._to_wall_clock(start) %}
+  {% set wall_clock = vigil._to_wall_clock(start) %}
+  {#- A day may start at 01:00, where the clocks skip its first hour. #}
+  {% set day = wall_clock.replace(hour=0, minute=0) if whole_days else wall_clock %}
   {% if period == 'month' %}
     {% set months = day.year * 12 + day.month - 1 - n %}
     {{ return(vigil._to_instant(day.replace(year=months // 12, month=months % 12 + 1))) }}

@@ -9,9 +9,9 @@
 {% endmacro %}
 
 
-{% macro _integer(argument, value, minimum) %}
-  {% if value is not integer or value is boolean or value < minimum %}
-    {% do vigil._invalid(argument, value, 'a whole number of at least ' ~ minimum) %}
+{% macro _integer(argument, value, minimum, maximum=1000000) %}
+  {% if value is not integer or value is boolean or not (minimum <= value <= maximum) %}
+    {% do vigil._invalid(argument, value, 'a whole number from ' ~ minimum ~ ' to ' ~ maximum) %}
   {% endif %}
   {{ return(value) }}
 {% endmacro %}
@@ -45,19 +45,25 @@
   {#- {'seconds': its length, 'days': its length in calendar days, or none when it has a part of a day} -#}
   {% set parts = modules.re.match('^([0-9]+(?:[.][0-9]+)?) ?(second|minute|hour|day|week)s?$', value | string | trim) %}
   {% set amount = parts.group(1) | float if parts else 0 %}
-  {% if not parts or (amount == 0 and not accept_zero) %}
-    {% do vigil._invalid(argument, value, 'a number above 0 and a unit: seconds, minutes, hours, days or weeks, such as 26 hours') %}
+  {% set unit = {'second': 1, 'minute': 60, 'hour': 3600, 'day': 86400, 'week': 604800}[parts.group(2)] if parts else 0 %}
+  {% set seconds = amount * unit %}
+  {% if not parts or (amount == 0 and not accept_zero) or seconds > 36500 * 86400 %}
+    {% do vigil._invalid(
+      argument, value, 'a number above 0 and a unit: seconds, minutes, hours, days or weeks, such as 26 hours; at most 36500 days'
+    ) %}
   {% endif %}
-  {% set seconds = amount * {'second': 1, 'minute': 60, 'hour': 3600, 'day': 86400, 'week': 604800}[parts.group(2)] %}
   {% set in_days = parts.group(2) in ('day', 'week') and seconds % 86400 == 0 %}
   {{ return({'seconds': seconds, 'days': (seconds / 86400) | int if in_days else none}) }}
 {% endmacro %}
 
 
 {% macro _columns(argument, value, required=true) %}
-  {#- A list of quoted identifiers; a single name is a list of one. -#}
-  {% set names = [] if value is none else [value] if value is string else value %}
-  {% if names is mapping or names is not iterable or (required and not names) %}
+  {#- A list of quoted identifiers; a single name is a list of one. Empty when the argument may be missing and is. -#}
+  {% if value is none and not required %}
+    {{ return([]) }}
+  {% endif %}
+  {% set names = [value] if value is string else value %}
+  {% if not names or names is mapping or names is not iterable %}
     {% do vigil._invalid(argument, value, 'a column name, or a list of them') %}
   {% endif %}
   {% set quoted = [] %}
@@ -79,8 +85,20 @@
 {% endmacro %}
 
 
+{% macro _condition(argument, value) %}
+  {% if value is not none and (value is not string or not value | trim) %}
+    {% do vigil._invalid(argument, value, 'a condition in SQL') %}
+  {% endif %}
+  {{ return(value) }}
+{% endmacro %}
+
+
 {% macro _no_data_passes(on_no_data) %}
   {#- Under `--empty` every relation is empty by the user's wish: no_data is reported, and does not fail. -#}
-  {% set given = on_no_data if on_no_data is not none else var('vigil_on_no_data', 'fail') %}
-  {{ return(vigil._choice('on_no_data', given, ['fail', 'pass']) == 'pass' or flags.EMPTY == true) }}
+  {% set default = var('vigil_on_no_data', 'fail') %}
+  {% if default not in ('fail', 'pass') %}
+    {% do exceptions.raise_compiler_error('vigil: var `vigil_on_no_data` is ' ~ default ~ '. Accepted: fail, pass.') %}
+  {% endif %}
+  {% set chosen = default if on_no_data is none else vigil._choice('on_no_data', on_no_data, ['fail', 'pass']) %}
+  {{ return(chosen == 'pass' or flags.EMPTY == true) }}
 {% endmacro %}

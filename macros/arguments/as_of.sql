@@ -4,8 +4,8 @@
     {{ return(run_started_at.astimezone(modules.pytz.utc)) }}
   {% endif %}
   {% set text = given | string | trim | replace('Z', '+00:00') %}
-  {% set accepted = 'vigil: var `vigil_as_of` is ' ~ given ~ '. Accepted: an ISO 8601 date or time, such as 2013-02-10 or 2013-02-10T06:00:00Z.' %}
-  {% if not modules.re.match('^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{3}|[.][0-9]{6})?)?([+-][0-9]{2}:[0-9]{2})?)?$', text) %}
+  {% set accepted = 'vigil: var `vigil_as_of` is ' ~ given ~ '. Accepted: an ISO 8601 date or time from 1900 on, such as 2013-02-10 or 2013-02-10T06:00:00Z.' %}
+  {% if not modules.re.match('^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{3}|[.][0-9]{6})?)?([+-][0-9]{2}:[0-9]{2})?)?$', text) %}
     {% do exceptions.raise_compiler_error(accepted) %}
   {% endif %}
   {% set moment = try_or_compiler_error(accepted, modules.datetime.datetime.fromisoformat, text) %}
@@ -15,7 +15,7 @@
 
 {% macro _timezone() %}
   {% set name = var('vigil_timezone', 'UTC') %}
-  {% if name not in modules.pytz.all_timezones_set %}
+  {% if name is not string or name not in modules.pytz.all_timezones_set %}
     {% do exceptions.raise_compiler_error('vigil: var `vigil_timezone` is ' ~ name ~ '. Accepted: an IANA name, such as UTC or America/New_York.') %}
   {% endif %}
   {{ return(modules.pytz.timezone(name)) }}
@@ -23,7 +23,10 @@
 
 
 {% macro _to_instant(wall_clock) %}
-  {{ return(vigil._timezone().localize(wall_clock).astimezone(modules.pytz.utc)) }}
+  {#- A time that the clocks show twice is the first of the two; one that they skip is as much later. -#}
+  {% set first = vigil._timezone().localize(wall_clock, is_dst=true).astimezone(modules.pytz.utc) %}
+  {% set second = vigil._timezone().localize(wall_clock, is_dst=false).astimezone(modules.pytz.utc) %}
+  {{ return(first if vigil._to_wall_clock(first) == wall_clock else second) }}
 {% endmacro %}
 
 

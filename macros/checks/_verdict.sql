@@ -41,7 +41,7 @@ verdicts as (
 )
 
 select
-  '{{ check_name }}' as check_name, segment, value, lower_bound, upper_bound, numerator, denominator, verdict,
+  '{{ check_name }}' as check_name, segment, verdict, value, lower_bound, upper_bound, numerator, denominator,
   case
     when verdict = 'pass' then 0
     {%- if vigil._no_data_passes(on_no_data) %}

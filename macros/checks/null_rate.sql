@@ -16,7 +16,7 @@ with source_rows as {{ vigil.inlined() }} (
 counted as (
   select
     {{ vigil._group_columns(group_by) }}
-    count(*) - count(column_name) {{ '+ count_if(' ~ vigil.is_nan('column_name') ~ ')' if nan_is_null }} as numerator,
+    count(*) - count(column_name) {{ '+ coalesce(count_if(' ~ vigil.is_nan('column_name') ~ '), 0)' if nan_is_null }} as numerator,
     count(*) as denominator
   from source_rows
   where {{ vigil._in_window(window) }}

@@ -9,6 +9,7 @@
   {% if columns | length != fields | length %}
     {% do vigil._invalid('field', field, 'as many columns as column_name has, ' ~ columns | length) %}
   {% endif %}
+  {% set to_where = vigil._condition('to_where', to_where) %}
   {% set max_rate = vigil._number('max_rate', max_rate, 0, 1) %}
   {% set window = vigil._window(timestamp_column, window) %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}

@@ -20,7 +20,7 @@
   {% elif baseline is not none and baseline_window is not none %}
     {% do vigil._invalid('baseline_window', baseline_window, 'none, because `baseline` is given') %}
   {% endif %}
-  {% set baseline = vigil._relation('baseline', baseline) if baseline is not none %}
+  {% set baseline = vigil._relation('baseline', baseline) if baseline is not none else none %}
   {% if baseline is none and window is none %}{% do vigil._invalid('window', none, 'a duration such as 7 days') %}{% endif %}
   {% set window = vigil._window(timestamp_column, window) %}
 

@@ -7,8 +7,10 @@
     kwargs, 'timestamp_column, period, baseline_periods, min_ratio, max_ratio, seasonality, compare, group_by, on_no_data'
   ) %}
   {% set column = vigil._column('timestamp_column', timestamp_column) %}
-  {% set min_ratio = vigil._number('min_ratio', min_ratio, 0) %}
-  {% set max_ratio = vigil._number('max_ratio', max_ratio, min_ratio) %}
+  {% set max_ratio = vigil._number('max_ratio', max_ratio, 0) %}
+  {% if vigil._number('min_ratio', min_ratio, 0) > max_ratio %}
+    {% do vigil._invalid('min_ratio', min_ratio, 'a number from 0 to max_ratio, ' ~ max_ratio) %}
+  {% endif %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
   {% set periods = vigil._periods(period, baseline_periods, seasonality, compare) %}
   {% set baseline = [] %}

@@ -50,7 +50,11 @@
       then (epoch_us(timestamptz '{{ vigil._time_text(instant) }}+00') - epoch_us(cast({{ column }} as timestamptz))) / 1e6
     else (
       epoch_us(timestamptz '{{ vigil._time_text(instant) }}+00')
-      - epoch_us(timezone('{{ vigil._timezone().zone }}', cast({{ column }} as timestamp)))
+      {#- The first of two readings, where the clocks show an hour twice: DuckDB by itself takes the second, Spark the first. #}
+      - least(
+        epoch_us(timezone('{{ vigil._timezone().zone }}', cast({{ column }} as timestamp))),
+        epoch_us(timezone('{{ vigil._timezone().zone }}', cast({{ column }} as timestamp) - interval 1 hour)) + 3600000000
+      )
     ) / 1e6
   end
 {%- endmacro %}

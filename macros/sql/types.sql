@@ -22,11 +22,11 @@
 {%- endmacro %}
 
 {% macro duckdb__is_timestamp(column) -%}
-  (typeof({{ column }}) like 'TIMESTAMP%')
+  (typeof({{ column }}) in ('TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS', 'TIMESTAMP WITH TIME ZONE'))
 {%- endmacro %}
 
 {% macro spark__is_timestamp(column) -%}
-  (typeof({{ column }}) like 'timestamp%')
+  (typeof({{ column }}) in ('timestamp', 'timestamp_ntz'))
 {%- endmacro %}
 
 {% macro default__is_timestamp(column) -%}

@@ -76,7 +76,7 @@ def main() -> int:
         return 2
     problems, outcomes = read_outcomes(Path("target"), DATABASE)
     checks = [outcome for outcome in outcomes if outcome.is_vigil]
-    console.print(as_table(checks))
+    console.print(as_table(checks) if console.width >= 110 else as_lines(checks))
     console.print(summary(outcomes, problems, time.monotonic() - started))
     console.print(NEXT_STEP, end="")
     as_expected = all((o.status == "fail") == o.fails_on_purpose for o in checks)
@@ -204,13 +204,27 @@ def as_table(checks: list[Outcome]) -> Table:
     return table
 
 
+def as_lines(checks: list[Outcome]) -> str:
+    """Lay out two lines for each row that a check returned, for a narrow terminal."""
+    lines = []
+    for check in checks:
+        what = f"{check.check} on [bold]{escape(check.guards)}[/]"
+        for m in check.measurements:
+            segment = f" ({escape(m.segment)})" if m.segment is not None else ""
+            lines.append(f"[{COLORS[m.verdict]}]{m.verdict:7}[/] {what}{segment}\n        {escape(describe(m))}")
+        if not check.measurements:
+            lines.append(f"[{COLORS.get(check.status, 'red')}]{check.status:7}[/] {what}: see below")
+    return "\n".join(lines) + "\n"
+
+
 def summary(outcomes: list[Outcome], problems: list[str], seconds: float) -> str:
     """Say how many checks passed, which failed, and whether that is on purpose."""
     checks = [o for o in outcomes if o.is_vigil]
     others = [o for o in outcomes if not o.is_vigil]
+    rows = sum(len(o.measurements) for o in checks)
     lines = [
-        f"As of {VARS['vigil_as_of']}, midnight in New York: {_tally(checks)} of {len(checks)} vigil checks,"
-        f" {_tally(others)} of {len(others)} dbt tests. {seconds:.0f} s.",
+        f"As of {VARS['vigil_as_of']}, midnight in New York: {_tally(checks)} of {len(checks)} vigil checks"
+        f" ({rows} rows, one for each segment), {_tally(others)} of {len(others)} dbt tests. {seconds:.0f} s.",
         "The tables hold the whole year: rows after that moment are in the future, and do not count as fresh.",
     ]
     for outcome in outcomes:

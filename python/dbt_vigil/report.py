@@ -35,8 +35,8 @@ def describe(m: Measurement) -> str:
     if not _was_measured(m):
         return f"no data: {why(m)}, {accepted(m)}"
     subject, rest = _SUBJECTS.get(m.check_name, (m.check_name, ""))
-    source = "" if m.check_name == "freshness" and not m.numerator else f" ({why(m)})"
-    return f"{subject} {measured(m)}{rest}{source}, {accepted(m)}"
+    source = _in_future(m) if m.check_name == "freshness" else why(m)
+    return f"{subject} {measured(m)}{rest}{f' ({source})' if source else ''}, {accepted(m)}"
 
 
 def measured(m: Measurement) -> str:
@@ -66,14 +66,15 @@ def why(m: Measurement) -> str:
     """Say which rows the value comes from, or why there is none."""
     rows, of = _count(m.numerator), _count(m.denominator)
     measured_from, unmeasured = {
-        "freshness": (f"newest of {of} rows", "no row has a time" if m.denominator else "no rows"),
+        "freshness": (
+            f"newest of {of} rows" + (f", {rows} of them in the future" if m.numerator else ""),
+            _in_future(m) or ("no row has a time" if m.denominator else "no rows"),
+        ),
         "row_count_ratio": (f"{rows} rows against {of}", f"{rows} rows against none in the baseline"),
         "null_rate": (f"{rows} of {of} rows", "no rows"),
         "orphan_rate": (f"{rows} of {of} rows with a key", "no rows with a key"),
         "psi": (f"{rows} rows against {of}", f"too few values, in {rows} rows against {of}"),
     }.get(m.check_name, (f"{rows} of {of}", f"{rows} of {of}"))
-    if m.check_name == "freshness" and m.numerator:
-        return f"{rows} of {of} rows are in the future"
     return measured_from if _was_measured(m) else unmeasured
 
 
@@ -84,6 +85,10 @@ _SUBJECTS = {
     "orphan_rate": ("orphan rate", ""),
     "psi": ("PSI", ""),
 }
+
+
+def _in_future(m: Measurement) -> str:
+    return f"{_count(m.numerator)} of {_count(m.denominator)} rows are in the future" if m.numerator else ""
 
 
 def _was_measured(m: Measurement) -> bool:

@@ -9,7 +9,7 @@
 {% endmacro %}
 
 
-{% macro _integer(argument, value, minimum, maximum=1000000) %}
+{% macro _integer(argument, value, minimum, maximum=1000000000) %}
   {% if value is not integer or value is boolean or not (minimum <= value <= maximum) %}
     {% do vigil._invalid(argument, value, 'a whole number from ' ~ minimum ~ ' to ' ~ maximum) %}
   {% endif %}

@@ -9,7 +9,6 @@ Each file is named after its check and holds a list of cases:
       column: x                    # the column the test stands under; without it, it stands under the model
       arguments: {max_rate: 0.1}
       config: {where: ...}         # dbt's own configs of the test
-      relation: view               # what the check looks at: view, table, seed, snapshot, source, ephemeral
       vars: {vigil_timezone: ...}  # over DEFAULT_VARS
       others: {parents: {columns: …, rows: …}}    # further models, for `ref('…')` in arguments
       expect: {verdict: fail, value: 0.5, ...}    # the row, or a list of rows by segment, or {error: regex}
@@ -44,7 +43,6 @@ class Case:
     column: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
-    relation: str = "view"
     vars: dict[str, Any] = field(default_factory=dict)
     others: dict[str, dict[str, Any]] = field(default_factory=dict)
     status: str | None = None

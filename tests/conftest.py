@@ -79,7 +79,7 @@ def write_case(project: Project, case: Case) -> None:
         project.write(f"models/{case.id}/{name}.sql", model_sql(project.engine, spec))
     sql = model_sql(project.engine, {"sql": case.sql, "columns": case.columns, "rows": case.rows})
     path = f"models/{case.id}/{case.id}"
-    project.write(f"{path}.sql", f"{{{{ config(materialized='{case.relation}') }}}}\n{sql}")
+    project.write(f"{path}.sql", sql)
     project.write_yaml(f"{path}.yml", {"models": [subject]})
 
 

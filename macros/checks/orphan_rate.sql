@@ -25,7 +25,7 @@ children as {{ vigil.inlined() }} (
 ),
 
 parents as (
-  {{ vigil._source_rows('orphan_rate', to ~ (' where (' ~ to_where ~ ')' if to_where), {'field': fields}) }}
+  {{ vigil._source_rows('orphan_rate', to ~ ' where (' ~ to_where ~ ')' if to_where else to, {'field': fields}) }}
 ),
 
 counted as (

@@ -8,9 +8,9 @@
 {% macro duckdb__compare_time(column, bounds, accept_dates) -%}
   case
     when typeof({{ column }}) = 'TIMESTAMP WITH TIME ZONE'
-      then {% for operator, instant in bounds %}cast({{ column }} as timestamptz) {{ operator }} timestamptz '{{ vigil._time_text(instant) }}+00'{{ ' and ' if not loop.last }}{% endfor %}
+      then {{ vigil._within(column, bounds, 'timestamptz', '+00') }}
     when {{ vigil.is_timestamp(column) }}
-      then {% for operator, instant in bounds %}cast({{ column }} as timestamp) {{ operator }} timestamp '{{ vigil._wall_clock_text(instant) }}'{{ ' and ' if not loop.last }}{% endfor %}
+      then {{ vigil._within(column, bounds, 'timestamp') }}
     {{ vigil._compare_dates(column, bounds, accept_dates) }}
   end
 {%- endmacro %}
@@ -18,9 +18,9 @@
 {% macro spark__compare_time(column, bounds, accept_dates) -%}
   case
     when typeof({{ column }}) = 'timestamp'
-      then {% for operator, instant in bounds %}cast({{ column }} as timestamp) {{ operator }} timestamp '{{ vigil._time_text(instant) }}Z'{{ ' and ' if not loop.last }}{% endfor %}
+      then {{ vigil._within(column, bounds, 'timestamp', 'Z') }}
     when typeof({{ column }}) = 'timestamp_ntz'
-      then {% for operator, instant in bounds %}cast({{ column }} as timestamp_ntz) {{ operator }} timestamp_ntz '{{ vigil._wall_clock_text(instant) }}'{{ ' and ' if not loop.last }}{% endfor %}
+      then {{ vigil._within(column, bounds, 'timestamp_ntz') }}
     {{ vigil._compare_dates(column, bounds, accept_dates) }}
   end
 {%- endmacro %}
@@ -32,9 +32,18 @@
 {% macro _compare_dates(column, bounds, accept_dates) -%}
     {% if accept_dates -%}
     when {{ vigil.is_date(column) }}
-      then {% for operator, instant in bounds %}cast({{ column }} as date) {{ operator }} date '{{ vigil._to_wall_clock(instant).date() }}'{{ ' and ' if not loop.last }}{% endfor %}
+      then {{ vigil._within(column, bounds, 'date') }}
     {% endif -%}
     else {{ vigil._type_error(column, column, 'a date or a timestamp' if accept_dates else 'a timestamp, because parts of days are compared') }}
+{%- endmacro %}
+
+{% macro _within(column, bounds, type, zone=none) -%}
+  {#- With a zone, the bounds are instants written in it, else wall clocks. -#}
+  {%- for operator, instant in bounds -%}
+    {%- set moment = instant if zone else vigil._to_wall_clock(instant) -%}
+    cast({{ column }} as {{ type }}) {{ operator }} {{ type }} '{{ moment.date() if type == 'date' else vigil._time_text(moment) ~ (zone or '') }}'
+    {{- ' and ' if not loop.last }}
+  {%- endfor -%}
 {%- endmacro %}
 
 
@@ -80,9 +89,4 @@
 
 {% macro _time_text(moment) -%}
   {{ moment.strftime('%Y-%m-%d %H:%M:%S.%f') }}
-{%- endmacro %}
-
-
-{% macro _wall_clock_text(instant) -%}
-  {{ vigil._time_text(vigil._to_wall_clock(instant)) }}
 {%- endmacro %}

@@ -43,18 +43,31 @@
 
 {% macro _duration(argument, value, accept_zero=false) %}
   {#- {'seconds': its length, 'days': its length in calendar days, or none when it has a part of a day} -#}
+  {% set duration = vigil._parsed_duration(value, accept_zero) %}
+  {% if not duration %}
+    {% do vigil._invalid(argument, value, vigil._accepted_durations()) %}
+  {% endif %}
+  {{ return(duration) }}
+{% endmacro %}
+
+
+{% macro _parsed_duration(value, accept_zero=false) %}
+  {#- As _duration, but none for what is no duration. -#}
   {% set parts = modules.re.match('^([0-9]+(?:[.][0-9]+)?) ?(second|minute|hour|day|week)s?$', value | string | trim) %}
   {% set amount = parts.group(1) | float if parts else 0 %}
   {% set unit = {'second': 1, 'minute': 60, 'hour': 3600, 'day': 86400, 'week': 604800}[parts.group(2)] if parts else 0 %}
   {% set seconds = amount * unit %}
   {% if not parts or (amount == 0 and not accept_zero) or seconds > 36500 * 86400 %}
-    {% do vigil._invalid(
-      argument, value, 'a number above 0 and a unit: seconds, minutes, hours, days or weeks, such as 26 hours; at most 36500 days'
-    ) %}
+    {{ return(none) }}
   {% endif %}
   {% set in_days = parts.group(2) in ('day', 'week') and seconds % 86400 == 0 %}
   {{ return({'seconds': seconds, 'days': (seconds / 86400) | int if in_days else none}) }}
 {% endmacro %}
+
+
+{% macro _accepted_durations() -%}
+  a number above 0 and a unit: seconds, minutes, hours, days or weeks, such as 26 hours; at most 36500 days
+{%- endmacro %}
 
 
 {% macro _columns(argument, value, required=true) %}

@@ -1,0 +1,27 @@
+{% macro _flag(name, default) %}
+  {% set given = var(name, default) %}
+  {% if given is not boolean %}
+    {% do exceptions.raise_compiler_error('vigil: var `' ~ name ~ '` is ' ~ given ~ '. Accepted: true, false.') %}
+  {% endif %}
+  {{ return(given) }}
+{% endmacro %}
+
+
+{% macro _default_duration(name, default, accept_zero=false) %}
+  {% set given = var(name, default) %}
+  {% set duration = vigil._parsed_duration(given, accept_zero) %}
+  {% if not duration %}
+    {% do exceptions.raise_compiler_error('vigil: var `' ~ name ~ '` is ' ~ given ~ '. Accepted: ' ~ vigil._accepted_durations() ~ '.') %}
+  {% endif %}
+  {{ return(duration.seconds) }}
+{% endmacro %}
+
+
+{% macro _warn(message) %}
+  {#- Loudly, but under --warn-error a warning would stop the run. -#}
+  {% if flags.WARN_ERROR or flags.WARN_ERROR_OPTIONS.error %}
+    {% do log('[WARNING]: ' ~ message, info=true) %}
+  {% else %}
+    {% do exceptions.warn(message) %}
+  {% endif %}
+{% endmacro %}

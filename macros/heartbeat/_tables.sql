@@ -1,0 +1,44 @@
+{# The three tables of the record. They are only ever appended to, and the models show what they say. #}
+
+{% macro _record_columns(table) %}
+  {% set of_a_check = {'check_id': 'string', 'project_name': 'string', 'target_name': 'string', 'invocation_id': 'string'} %}
+  {{ return({
+    'vigil_check_log': dict(
+      of_a_check, as_of='timestamp', started_at='timestamp', finished_at='timestamp', status='string', failures='bigint',
+      segment='string', value='double', lower_bound='double', upper_bound='double', numerator='double', denominator='double',
+      message='string', owner='string', runbook='string', recorded_at='timestamp'
+    ),
+    'vigil_registry_log': dict(
+      of_a_check, event='string', check_name='string', table_name='string', column_name='string', severity='string',
+      expect_every_seconds='double', grace_seconds='double', owner='string', runbook='string', fingerprint='string',
+      recorded_at='timestamp'
+    ),
+    'vigil_invocation_log': {
+      'invocation_id': 'string', 'project_name': 'string', 'target_name': 'string', 'command': 'string', 'as_of': 'timestamp',
+      'started_at': 'timestamp', 'finished_at': 'timestamp', 'status': 'string', 'checks': 'bigint', 'message': 'string',
+      'recorded_at': 'timestamp'
+    }
+  }[table]) }}
+{% endmacro %}
+
+
+{% macro _record_table(table) %}
+  {{ return(api.Relation.create(database=target.database, schema=var('vigil_schema', target.schema), identifier=table)) }}
+{% endmacro %}
+
+
+{% macro _create_record() %}
+  {#- Returns whether the tables are there. Nothing is sent but one probe when they are. -#}
+  {% set tables = ['vigil_check_log', 'vigil_registry_log', 'vigil_invocation_log'] %}
+  {% set probe %}
+    select 1 as one from {% for table in tables %}{{ vigil._record_table(table) }}{{ ', ' if not loop.last }}{% endfor %} limit 0
+  {% endset %}
+  {% if not vigil._try_sql(probe) %}
+    {% set relation = vigil._record_table(tables[0]) %}
+    {% do vigil._try_sql('create schema if not exists ' ~ relation.without_identifier()) %}
+    {% for table in tables %}
+      {% set columns = vigil._record_columns(table).items() %}
+      {% do vigil._try_sql('create table if not exists ' ~ vigil._record_table(table) ~ ' (' ~ columns | map('join', ' ') | join(', ') ~ ')') %}
+    {% endfor %}
+  {% endif %}
+{% endmacro %}

@@ -1,0 +1,71 @@
+{% macro start_record() %}
+  {% if execute and vigil._flag('vigil_record', true) %}
+    {% do vigil._new_run() %}
+    {% do vigil._create_record() %}
+  {% endif %}
+{% endmacro %}
+
+
+{% macro record(results) %}
+  {% if execute and vigil._flag('vigil_record', true) %}
+    {% set run = vigil._new_run() %}
+    {% set measurements = {} if run.is_empty else vigil._measurements(results) %}
+    {% if not vigil._append(run, results, graph, measurements, vigil._flag('vigil_strict', false)) %}
+      {% do vigil._warn(
+        'vigil: the results of this run could not be recorded in schema ' ~ vigil._record_table('vigil_check_log').schema
+        ~ ': the log of dbt has the error. When that is mended, record them with: vigil record ' ~ invocation_args_dict.get('target_path', 'target') ~ '/run_results.json'
+      ) %}
+    {% endif %}
+  {% endif %}
+{% endmacro %}
+
+
+{% macro record_artifacts(run, results, manifest=none) %}
+  {% set run = vigil._new_run(**run) %}
+  {% do vigil._append(run, results, manifest or graph, {}, strict=true) %}
+{% endmacro %}
+
+
+{% macro _new_run() %}
+  {#- The facts of this run, or those given of another one, and the settings that hold for its checks. -#}
+  {% set now = modules.datetime.datetime.now(modules.pytz.utc).isoformat() %}
+  {% set run = dict({
+    'invocation_id': invocation_id,
+    'project_name': project_name,
+    'target_name': target.name,
+    'command': flags.WHICH,
+    'as_of': vigil.as_of().isoformat(),
+    'started_at': run_started_at.astimezone(modules.pytz.utc).isoformat(),
+    'finished_at': now,
+    'status': 'finished',
+    'is_empty': flags.EMPTY == true
+  }, **kwargs) %}
+  {{ return(dict(
+    run,
+    recorded_at=now,
+    expect_every=vigil._default_duration('vigil_expect_every', '1 day'),
+    grace=vigil._default_duration('vigil_grace', '1 hour', accept_zero=true),
+    key={'invocation_id': run.invocation_id, 'project_name': run.project_name, 'target_name': run.target_name, 'recorded_at': now}
+  )) }}
+{% endmacro %}
+
+
+{% macro _append(run, results, manifest, measurements, strict) %}
+  {#- Appends a run to the record; returns whether it can be read there. Whatever was written twice is shown once by the models. -#}
+  {% do vigil._create_record() %}
+  {% set expected = vigil._expected_checks(manifest, run) %}
+  {% set checks = vigil._check_rows(run, results, expected) %}
+  {% set rest = {'vigil_registry_log': vigil._registry_changes(run, expected), 'vigil_invocation_log': [dict(run, checks=checks | length)]} %}
+  {% set written = vigil._is_written(run, dict(rest, vigil_check_log=checks)) %}
+  {% set outcome = namespace(written=false) %}
+  {% for attempt in range(3) %}
+    {% if not outcome.written %}
+      {% set statements = vigil._inserts('vigil_check_log', checks, measurements if loop.first else {}) %}
+      {% for table, rows in rest.items() %}
+        {% do statements.extend(vigil._inserts(table, rows)) %}
+      {% endfor %}
+      {% set outcome.written = vigil._run_all(statements + [written], strict and loop.last) %}
+    {% endif %}
+  {% endfor %}
+  {{ return(outcome.written) }}
+{% endmacro %}

@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ vigil._check_runs(source('vigil', 'vigil_check_log')) }}

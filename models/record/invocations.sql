@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ vigil._invocations(source('vigil', 'vigil_invocation_log')) }}

@@ -1,8 +1,10 @@
 {% macro as_of() %}
   {% set given = var('vigil_as_of', none) %}
-  {% if given is none %}
-    {{ return(run_started_at.astimezone(modules.pytz.utc)) }}
-  {% endif %}
+  {{ return(run_started_at.astimezone(modules.pytz.utc) if given is none else vigil._instant(given)) }}
+{% endmacro %}
+
+
+{% macro _instant(given) %}
   {% set text = given | string | trim | replace('Z', '+00:00') %}
   {% set accepted = 'vigil: var `vigil_as_of` is ' ~ given ~ '. Accepted: an ISO 8601 date or time from 1900 on, such as 2013-02-10 or 2013-02-10T06:00:00Z.' %}
   {% if not modules.re.match('^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{3}|[.][0-9]{6})?)?([+-][0-9]{2}:[0-9]{2})?)?$', text) %}

@@ -1,5 +1,6 @@
 {% macro _check_rows(run, results, expected) %}
-  {#- A row for each data test among `results`: those of a dbt run, or the entries of a run_results.json. -#}
+  {#- A row for each data test among `results`: those of a dbt run, or the entries of a run_results.json, where times are text.
+      dbt's own are in UTC without saying so. -#}
   {% set statuses = {
     'pass': 'pass', 'warn': 'warn', 'fail': 'fail', 'skipped': 'skipped',
     'reused': 'not_executed', 'no-op': 'not_executed', 'not_executed': 'not_executed'
@@ -10,14 +11,15 @@
     {% if check_id.startswith('test.') %}
       {% set check = expected.get(check_id, {}) %}
       {% set measured = result.adapter_response.get('vigil', {}) if result.adapter_response else {} %}
-      {% set executed = result.timing | selectattr('name', 'equalto', 'execute') | first %}
+      {% set executed = result.timing | last if result.timing else {} %}
+      {% set started, ended = executed.started_at, executed.completed_at %}
       {% set status = 'not_executed' if run.is_empty else statuses.get(result.status | string, 'error') %}
       {% do rows.append(dict(
         run.key,
         check_id=check_id,
         as_of=run.as_of,
-        started_at=vigil._iso(executed.started_at) or run.started_at,
-        finished_at=vigil._iso(executed.completed_at) or run.finished_at,
+        started_at=(started if started is string else started.isoformat() ~ 'Z') if started else run.started_at,
+        finished_at=(ended if ended is string else ended.isoformat() ~ 'Z') if ended else run.finished_at or run.started_at,
         status='no_data' if measured.get('verdict') == 'no_data' and status in ('pass', 'warn', 'fail') else status,
         failures=result.failures,
         segment=measured.get('segment'),
@@ -33,12 +35,6 @@
     {% endif %}
   {% endfor %}
   {{ return(rows) }}
-{% endmacro %}
-
-
-{% macro _iso(moment) %}
-  {#- dbt's results have times in UTC without saying so; its artifacts have them as text. -#}
-  {{ return(moment if moment is string or not moment else moment.isoformat() ~ 'Z') }}
 {% endmacro %}
 
 

@@ -1,56 +1,68 @@
-{% macro _expected_check(test, manifest, run) %}
-  {#- What the registry knows of a test. A setting of the test comes before its table's, and that before the project's. -#}
-  {% set table = vigil._guarded_table(test, manifest) %}
-  {% set metas = [test.config.meta or {}, table.config.meta or table.meta or {}] if table else [test.config.meta or {}] %}
-  {% set own = {} %}
-  {% for name in ['expect_every', 'grace', 'owner', 'runbook'] %}
-    {% do own.update({name: metas | map(attribute=name) | select('defined') | reject('none') | first}) %}
+{% macro _expected_checks(manifest, run) %}
+  {#- By id, every data test of the manifest, whatever this run selected: also one whose model is not found, which dbt only warns of.
+      A setting of the test comes before its table's, and that before the project's. -#}
+  {% set expected = {} %}
+  {% set defaults = {} %}
+  {% for test in manifest.nodes.values() if test.resource_type == 'test' %}
+    {% set table = test.attached_node or vigil._guarded_table(test) %}
+    {% if table not in defaults %}
+      {% do defaults.update({table: vigil._table_defaults(manifest.nodes.get(table) or manifest.sources.get(table) or {}, manifest, run)}) %}
+    {% endif %}
+    {% set check = dict(
+      defaults[table], check_id=test.unique_id, check_name=test.name, column_name=test.column_name or none, severity=test.config.severity | lower
+    ) %}
+    {% if test.config.meta or test.config.group %}
+      {% do check.update(vigil._settings(test.config.meta or {}, test.config.group, check, test.name, manifest)) %}
+    {% endif %}
+    {% do expected.update({test.unique_id: dict(check, fingerprint=local_md5(tojson(check)))}) %}
   {% endfor %}
-  {% set expect_every = vigil._duration_of(test, 'expect_every', own.expect_every, run.expect_every) %}
-  {% set grace = vigil._duration_of(test, 'grace', own.grace, [run.grace, expect_every] | min, accept_zero=true) %}
-  {% set owner = own.owner or vigil._group_owner(test, table, manifest) %}
-  {% set check = {
-    'check_id': test.unique_id,
-    'check_name': test.name,
+  {{ return(expected) }}
+{% endmacro %}
+
+
+{% macro _guarded_table(test) %}
+  {#- The id of the table that a test stands under where dbt does not say: a source, or the only table that a singular test reads. -#}
+  {% for parent in test.depends_on.nodes if parent.startswith('source.') and test.test_metadata %}
+    {{ return(parent) }}
+  {% endfor %}
+  {{ return(test.depends_on.nodes | first if test.depends_on.nodes | length == 1 else none) }}
+{% endmacro %}
+
+
+{% macro _table_defaults(table, manifest, run) %}
+  {% set defaults = {
     'table_name': table.schema ~ '.' ~ (table.alias or table.identifier or table.name) if table else none,
-    'column_name': test.column_name or none,
-    'severity': test.config.severity | lower,
-    'expect_every_seconds': expect_every,
-    'grace_seconds': grace,
-    'owner': vigil._contact(owner) if owner else none,
-    'runbook': own.runbook | string if own.runbook else none
+    'expect_every_seconds': run.expect_every,
+    'grace_seconds': [run.grace, run.expect_every] | min,
+    'owner': none,
+    'runbook': none
   } %}
-  {{ return(dict(check, fingerprint=local_md5(tojson(check, sort_keys=true)))) }}
+  {% set settings = vigil._settings(table.config.meta or table.meta or {}, table.config.group, defaults, table.name, manifest) if table else {} %}
+  {{ return(dict(defaults, **settings)) }}
 {% endmacro %}
 
 
-{% macro _guarded_table(test, manifest) %}
-  {#- The table that a test stands under; of a singular test, the only one that it reads. -#}
-  {% set parents = test.depends_on.nodes %}
-  {% set sources = [] %}
-  {% for parent in parents if test.test_metadata and parent.startswith('source.') %}
-    {% do sources.append(parent) %}
-  {% endfor %}
-  {% set id = test.attached_node or (sources + parents if sources or parents | length == 1 else [none]) | first %}
-  {{ return(manifest.nodes.get(id) or manifest.sources.get(id)) }}
+{% macro _settings(meta, group, defaults, name, manifest) %}
+  {% set expect_every = vigil._duration_of(name, 'expect_every', meta.get('expect_every'), defaults.expect_every_seconds) %}
+  {% set default_grace = [defaults.grace_seconds, expect_every] | min %}
+  {% set owner = meta.get('owner') or (manifest.groups.values() | selectattr('name', 'equalto', group) | map(attribute='owner') | first if group) %}
+  {{ return({
+    'expect_every_seconds': expect_every,
+    'grace_seconds': vigil._duration_of(name, 'grace', meta.get('grace'), default_grace, accept_zero=true),
+    'owner': vigil._contact(owner) if owner else defaults.owner,
+    'runbook': meta.get('runbook') | string if meta.get('runbook') else defaults.runbook
+  }) }}
 {% endmacro %}
 
 
-{% macro _duration_of(test, name, given, default, accept_zero=false) %}
-  {% if given is none or given is undefined %}
-    {{ return(default) }}
-  {% endif %}
-  {% set duration = vigil._parsed_duration(given, accept_zero) %}
-  {% if not duration %}
-    {% do vigil._warn('vigil: meta `' ~ name ~ '` of test `' ~ test.name ~ '` is ' ~ given ~ ', taken as ' ~ default ~ ' seconds. Accepted: ' ~ vigil._accepted_durations() ~ '.') %}
+{% macro _duration_of(name, setting, given, default, accept_zero=false) %}
+  {% set duration = none if given is none else vigil._parsed_duration(given, accept_zero) %}
+  {% if given is not none and not duration %}
+    {% do vigil._warn(
+      'vigil: meta `' ~ setting ~ '` of `' ~ name ~ '` is ' ~ given ~ ', taken as ' ~ default ~ ' seconds. Accepted: ' ~ vigil._accepted_durations() ~ '.'
+    ) %}
   {% endif %}
   {{ return(duration.seconds if duration else default) }}
-{% endmacro %}
-
-
-{% macro _group_owner(test, table, manifest) %}
-  {% set name = test.config.group or (table.config.group if table) %}
-  {{ return(manifest.groups.values() | selectattr('name', 'equalto', name) | map(attribute='owner') | first if name else none) }}
 {% endmacro %}
 
 
@@ -62,21 +74,11 @@
 {%- endmacro %}
 
 
-{% macro _expected_checks(manifest, run) %}
-  {#- By id, every data test of the manifest, whatever this run selected: also one whose model is not found, which dbt only warns of. -#}
-  {% set expected = {} %}
-  {% for test in manifest.nodes.values() if test.resource_type == 'test' %}
-    {% do expected.update({test.unique_id: vigil._expected_check(test, manifest, run)}) %}
-  {% endfor %}
-  {{ return(expected) }}
-{% endmacro %}
-
-
 {% macro _registry_changes(run, expected) %}
   {#- The rows to append, so that the registry says what is expected now. -#}
   {% set known = {} %}
   {% set read %}
-    select check_id, fingerprint from ({{ vigil._check_registry(vigil._record_table('vigil_registry_log')) }}) as registry
+    select check_id, fingerprint from ({{ vigil.check_registry_sql(vigil._record_table('vigil_registry_log')) }}) as registry
     where retired_at is null
       and project_name = '{{ run.project_name | replace("'", "") }}' and target_name = '{{ run.target_name | replace("'", "") }}'
   {% endset %}

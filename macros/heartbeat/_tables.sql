@@ -23,7 +23,7 @@
 
 
 {% macro _record_table(table) %}
-  {{ return(api.Relation.create(database=target.database, schema=var('vigil_schema', target.schema), identifier=table)) }}
+  {{ return(api.Relation.create(database=target.database or none, schema=var('vigil_schema', target.schema), identifier=table)) }}
 {% endmacro %}
 
 

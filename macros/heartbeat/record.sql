@@ -21,12 +21,11 @@
 
 
 {% macro record_artifacts(run, results, manifest=none) %}
-  {% set run = vigil._new_run(**run) %}
-  {% do vigil._append(run, results, manifest or graph, {}, strict=true) %}
+  {% do vigil._append(vigil._new_run(**run), results, manifest or graph, {}, strict=true) %}
 {% endmacro %}
 
 
-{% macro _new_run() %}
+{% macro _new_run(vigil_as_of=none) %}
   {#- The facts of this run, or those given of another one, and the settings that hold for its checks. -#}
   {% set now = modules.datetime.datetime.now(modules.pytz.utc).isoformat() %}
   {% set run = dict({
@@ -34,7 +33,7 @@
     'project_name': project_name,
     'target_name': target.name,
     'command': flags.WHICH,
-    'as_of': vigil.as_of().isoformat(),
+    'as_of': (vigil._instant(vigil_as_of) if vigil_as_of else vigil.as_of()).isoformat(),
     'started_at': run_started_at.astimezone(modules.pytz.utc).isoformat(),
     'finished_at': now,
     'status': 'finished',
@@ -67,5 +66,8 @@
       {% set outcome.written = vigil._run_all(statements + [written], strict and loop.last) %}
     {% endif %}
   {% endfor %}
+  {% if outcome.written %}
+    {% do log('vigil: recorded ' ~ run.invocation_id) %}{# which the harness waits for #}
+  {% endif %}
   {{ return(outcome.written) }}
 {% endmacro %}

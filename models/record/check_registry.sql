@@ -1,3 +1,3 @@
 {{ config(materialized='view') }}
 
-{{ vigil._check_registry(source('vigil', 'vigil_registry_log')) }}
+{{ vigil.check_registry_sql(source('vigil', 'vigil_registry_log')) }}

@@ -1,3 +1,3 @@
 {{ config(materialized='view') }}
 
-{{ vigil._check_runs(source('vigil', 'vigil_check_log')) }}
+{{ vigil.check_runs_sql(source('vigil', 'vigil_check_log')) }}

@@ -1,3 +1,3 @@
 {{ config(materialized='view') }}
 
-{{ vigil._check_status(ref('check_runs'), ref('check_registry'), vigil.utc_now()) }}
+{{ vigil.check_status_sql(ref('check_runs'), ref('check_registry'), vigil.utc_now()) }}

@@ -1,3 +1,3 @@
 {{ config(materialized='view') }}
 
-{{ vigil._invocations(source('vigil', 'vigil_invocation_log')) }}
+{{ vigil.invocations_sql(source('vigil', 'vigil_invocation_log')) }}

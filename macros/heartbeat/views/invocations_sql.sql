@@ -1,4 +1,4 @@
-{% macro _invocations(log) %}
+{% macro invocations_sql(log) %}
 select
   invocation_id, project_name, target_name, command, as_of, started_at, finished_at, status, checks, message, recorded_at
 from (

@@ -1,4 +1,4 @@
-{% macro _check_status(check_runs, check_registry, now) %}
+{% macro check_status_sql(check_runs, check_registry, now) %}
 {#- `now` is an expression or a literal: what happened after it is not looked at. -#}
 {% set same_check -%}
   expected.check_id = runs.check_id and expected.project_name = runs.project_name and expected.target_name = runs.target_name

@@ -1,4 +1,4 @@
-{% macro _check_registry(log) %}
+{% macro check_registry_sql(log) %}
 select
   check_id, project_name, target_name, check_name, table_name, column_name, severity, expect_every_seconds, grace_seconds,
   owner, runbook, fingerprint, first_seen_at,

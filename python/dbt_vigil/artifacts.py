@@ -1,0 +1,86 @@
+"""Records a run from the files that it left: run_results.json and manifest.json, of any engine that writes dbt's artifacts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dbt_vigil.project import Project, VigilError
+from dbt_vigil.running import database_turn, flush, record_rows
+
+__all__ = ["record_artifacts"]
+
+NODE = ("unique_id", "resource_type", "name", "schema", "alias", "identifier", "meta")
+TEST = (*NODE, "column_name", "attached_node", "depends_on", "test_metadata")
+CONFIG = ("meta", "group", "severity")
+
+
+def record_artifacts(project: Project, run_results: Path, manifest: Path) -> int:
+    """Append a run to the record, and what its manifest expects to the registry; return the number of its data tests.
+
+    Args:
+        project: Whose record.
+        run_results: The run_results.json of the run.
+        manifest: The manifest.json of the run.
+
+    Raises:
+        VigilError: A file is not what it should be, or the record cannot be written.
+    """
+    results, nodes = _read(run_results, "results"), _read(manifest, "nodes")
+    metadata = results["metadata"]
+    entries = [entry for entry in results["results"] if str(entry.get("unique_id")).startswith("test.")]
+    arguments = results.get("args") or {}
+    facts = {
+        "invocation_id": metadata["invocation_id"],
+        "project_name": nodes["metadata"].get("project_name") or project.name,
+        "command": arguments.get("which"),
+        "vigil_as_of": str(_variables(arguments).get("vigil_as_of") or project.vars.get("vigil_as_of") or ""),
+        "started_at": metadata.get("invocation_started_at") or _first_start(entries) or metadata["generated_at"],
+        "finished_at": metadata["generated_at"],
+        "is_empty": bool(arguments.get("empty")),
+    }
+    with database_turn(project):
+        flush(project)
+        if not record_rows(project, facts, entries, _trimmed(nodes)):
+            raise VigilError(f"The run of {run_results} could not be recorded: see logs/dbt.log.")
+    return len(entries)
+
+
+def _read(file: Path, key: str) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text())
+        if isinstance(content[key], list | dict) and isinstance(content["metadata"], dict):
+            return dict(content)
+    except OSError as error:
+        raise VigilError(f"{file} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise VigilError(f"{file} is not an artifact of dbt that has `{key}`.")
+
+
+def _variables(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    variables = arguments.get("vars")
+    return variables if isinstance(variables, dict) else {}
+
+
+def _first_start(entries: list[dict[str, Any]]) -> str | None:
+    return min((timing["started_at"] for entry in entries for timing in entry.get("timing") or []), default=None)
+
+
+def _trimmed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """As much of a manifest as the registry needs."""
+    return {
+        "nodes": {
+            key: _some(node, TEST if node["resource_type"] == "test" else NODE)
+            for key, node in manifest["nodes"].items()
+        },
+        "sources": {key: _some(source, NODE) for key, source in manifest.get("sources", {}).items()},
+        "groups": {key: _some(group, ("name", "owner")) for key, group in manifest.get("groups", {}).items()},
+    }
+
+
+def _some(node: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    config = node.get("config") or {}
+    return {key: node.get(key) for key in keys} | {"config": {key: config.get(key) for key in CONFIG}}

@@ -1,0 +1,216 @@
+"""The command `vigil`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import yaml
+
+from dbt_vigil import __version__
+from dbt_vigil.project import Project, VigilError, find_project
+from dbt_vigil.record import CheckStatus, read_status
+from dbt_vigil.watching import EXIT_CODES, UNJUDGED, exit_code, ping
+
+if TYPE_CHECKING:
+    from dbt_vigil.running import RunSummary
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Group(click.Group):
+    """Turns what a person must mend into one line and the exit code for "could not be judged"."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except VigilError as error:
+            click.echo(f"vigil: {error}", err=True)
+            ctx.exit(UNJUDGED)
+
+
+def _variables(_: click.Context, __: click.Parameter, value: str) -> Mapping[str, Any]:
+    try:
+        variables = yaml.safe_load(value)
+    except yaml.YAMLError:
+        variables = None
+    if not isinstance(variables, dict):
+        raise click.BadParameter("not a YAML mapping, such as '{vigil_schema: monitoring}'")
+    return variables
+
+
+def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value.replace("Z", "+00:00")) if value else None
+    except ValueError as error:
+        raise click.BadParameter("not an ISO 8601 time, such as 2026-11-23T18:00:00Z") from error
+    return moment.replace(tzinfo=timezone.utc) if moment and not moment.tzinfo else moment
+
+
+def _of_a_project(command: F) -> F:
+    """Adds the options that say which project and target; the command gets them as one Project."""
+    for option in reversed(
+        (
+            click.option("--project-dir", help="The folder of dbt_project.yml. Default: DBT_PROJECT_DIR, or this folder."),
+            click.option("--profiles-dir", help="The folder of profiles.yml. Default: as dbt looks for it."),
+            click.option("--profile", help="The profile. Default: that of dbt_project.yml."),
+            click.option("-t", "--target", help="The target. Default: that of the profile."),
+            click.option("--vars", "variables", default="{}", callback=_variables, help="Variables, as YAML."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _at_a_moment(command: F) -> F:
+    return click.option(
+        "--as-of", callback=_moment, help="The moment to judge, ISO 8601; without an offset in UTC. Default: now."
+    )(command)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vigil")
+def main() -> None:
+    """Run dbt's data tests so that none goes missing, and watch that each of them ran.
+
+    Exit codes: 0 all is fine, 1 a check failed, 2 a check errored or something could not be judged, 3 a check is
+    overdue (only `vigil watch`). When several hold, 2 comes before 3, and 3 before 1.
+    """
+    logging.basicConfig(format="vigil: %(message)s", level=logging.WARNING)
+
+
+def _dbt_command(name: str) -> None:
+    @main.command(
+        name,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h"]},
+        help=f"""Run `dbt {name}`, with dbt's own arguments, and see to it that the record gets every result.
+
+        What a run did survives its death: the next vigil command writes it to the record.
+        `dbt {name} --help` lists the arguments.
+        """,
+    )
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    @click.pass_context
+    def command(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+        from dbt_vigil.running import run
+
+        summary = run(name, arguments)
+        _print_summary(summary)
+        ctx.exit(summary.exit_code)
+
+
+_dbt_command("test")
+_dbt_command("build")
+
+
+def _print_summary(summary: RunSummary) -> None:
+    if summary.dbt.exception is not None:
+        click.echo(f"vigil: dbt stopped: {summary.dbt.exception}", err=True)
+    for check in summary.checks:
+        if check.status in ("fail", "error", "no_data", "warn"):
+            click.echo(f"{check.status:<8} {check.name}: {check.explanation}")
+    counts = ", ".join(f"{count} {status}" for status, count in summary.counts().most_common())
+    recorded = {True: "recorded", False: "NOT in the record, but kept", None: "not recorded (vigil_record: false)"}
+    click.echo(f"vigil: {len(summary.checks)} checks{': ' + counts if counts else ''}; {recorded[summary.recorded]}")
+
+
+@main.command()
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--manifest",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The manifest.json of the run. Default: the one beside PATH.",
+)
+@_of_a_project
+def record(path: Path, manifest: Path | None, **options: Any) -> None:
+    """Record a run that was made elsewhere, from the run_results.json at PATH.
+
+    A run that the record already has changes nothing.
+    """
+    from dbt_vigil.artifacts import record_artifacts
+
+    checks = record_artifacts(_project(**options), path, manifest or path.with_name("manifest.json"))
+    click.echo(f"vigil: {checks} checks recorded")
+
+
+@main.command()
+@_of_a_project
+@_at_a_moment
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, every column of check_status.")
+def status(as_of: datetime | None, as_json: bool, **options: Any) -> None:
+    """Print the state of every expected check, the worst first."""
+    statuses = _statuses(_project(**options), as_of)
+    if as_json:
+        click.echo(json.dumps([asdict(status) for status in statuses], indent=2, default=lambda time: time.isoformat()))
+    else:
+        from dbt_vigil.tables import print_status
+
+        print_status(statuses, as_of or datetime.now(timezone.utc))
+
+
+@main.command()
+@_of_a_project
+@_at_a_moment
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for a DuckDB file that is being written.")
+@click.option("--ping", "url", help="Call this URL when every check could be judged: the dead man's switch of the watch.")
+@click.pass_context
+def watch(ctx: click.Context, as_of: datetime | None, wait: float, url: str | None, **options: Any) -> None:
+    """Name every check that is failing, overdue or could not be judged; the exit code says the worst.
+
+    It needs no parse of the project, so it can run every minute, and while the project itself is broken.
+    """
+    statuses = _statuses(_project(**options), as_of, wait)
+    for status in statuses:
+        if EXIT_CODES[status.state]:
+            click.echo(_alert(status))
+    code = exit_code(statuses)
+    counts = {state: sum(status.state == state for status in statuses) for state in EXIT_CODES}
+    click.echo(f"vigil: {len(statuses)} checks: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    if not statuses:
+        click.echo("vigil: no check is expected for this target: nothing is being watched", err=True)
+    if url and code != UNJUDGED:
+        try:
+            ping(url)
+        except OSError as error:
+            raise VigilError(str(error)) from error
+    ctx.exit(code)
+
+
+def _alert(status: CheckStatus) -> str:
+    guards = ".".join(part for part in (status.table_name, status.column_name) if part)
+    if status.state == "overdue":
+        ran = f"last result {_time(status.last_result_at)}" if status.last_result_at else "it has never run"
+        text = f"no result since {_time(status.overdue_since or status.next_due_at)}, when it was due; {ran}"
+    elif status.state == "failing":
+        text = f"failing since {_time(status.failing_since)}; {status.last_message or ''}"
+    else:
+        text = f"{status.last_status} at {_time(status.last_ran_at)}; {status.last_message or ''}"
+    contact = "".join(f"; {name}: {value}" for name, value in (("owner", status.owner), ("runbook", status.runbook)) if value)
+    return f"{status.state:<8} {status.check_name} ({guards}): {' '.join(text.split())}{contact}"
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z" if moment else "never"
+
+
+def _project(variables: Mapping[str, Any], **options: Any) -> Project:
+    return find_project(options["project_dir"], options["profiles_dir"], options["profile"], options["target"], variables)
+
+
+def _statuses(project: Project, as_of: datetime | None, wait: float = 60) -> list[CheckStatus]:
+    if any(project.spool_directory.glob("*.jsonl")):
+        from dbt_vigil.running import flush_if_free
+
+        flush_if_free(project)
+    return read_status(project, as_of, wait)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Reads the record, without dbt's parse: what each expected check's state is, at any moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+from jinja2 import Environment
+
+from dbt_vigil.project import Project, VigilError
+
+__all__ = ["CheckStatus", "read_status", "status_sql", "wait_for_database"]
+
+VIEWS = Path(__file__).parent / "views"
+LOGS = {"runs": "vigil_check_log", "registry": "vigil_registry_log"}
+MICROSECONDS = {"duckdb": "epoch_us", "spark": "unix_micros"}
+QUOTES = {"duckdb": '"', "spark": "`"}
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class CheckStatus:
+    """The state of one expected check at a moment. The columns of the model `check_status`, whose docs describe them."""
+
+    check_id: str
+    project_name: str
+    target_name: str
+    check_name: str
+    table_name: str | None
+    column_name: str | None
+    severity: str
+    owner: str | None
+    runbook: str | None
+    state: str
+    last_status: str | None
+    last_failures: int | None
+    last_segment: str | None
+    last_value: float | None
+    last_lower_bound: float | None
+    last_upper_bound: float | None
+    last_message: str | None
+    last_ran_at: datetime | None
+    last_result_at: datetime | None
+    next_due_at: datetime
+    overdue_since: datetime | None
+    failing_since: datetime | None
+    runs_last_30_days: int
+    expect_every_seconds: float
+    grace_seconds: float
+    registered_at: datetime
+
+
+class Connection(Protocol):
+    """A connection that answers a query with rows."""
+
+    def rows(self, sql: str) -> Sequence[Sequence[Any]]: ...
+
+
+def read_status(project: Project, as_of: datetime | None = None, wait: float = 60) -> list[CheckStatus]:
+    """Judge every expected check of a project and target, the worst first.
+
+    Args:
+        project: Whose record.
+        as_of: The moment to judge, default now. What happened after it is not looked at.
+        wait: Seconds to wait for a DuckDB file that another process is writing to.
+
+    Raises:
+        VigilError: There is no record, or it cannot be read.
+    """
+    moment = (as_of or datetime.now(timezone.utc)).astimezone(timezone.utc)
+    columns = [field.name for field in fields(CheckStatus)]
+    with _connection(project, wait) as connection:
+        rows = connection.rows(status_sql(project, moment))
+    statuses = [CheckStatus(**_converted(dict(zip(columns, row, strict=True)))) for row in rows]
+    order = ("unjudged", "overdue", "failing", "waiting", "ok")
+    return sorted(statuses, key=lambda s: (order.index(s.state), s.overdue_since or s.failing_since or EPOCH, s.check_name))
+
+
+def status_sql(project: Project, moment: datetime) -> str:
+    """The query of `check_status` for one project and target at a moment: the text of the model, whose times are numbers here."""
+    render = _macros()
+    quote = QUOTES[project.engine]
+    schema = project.record_schema.replace(quote, quote * 2)
+    logs = {name: f"{quote}{schema}{quote}.{quote}{table}{quote}" for name, table in LOGS.items()}
+    now = f"timestamp '{moment:%Y-%m-%dT%H:%M:%S.%fZ}'"
+    status = render["check_status_sql"](
+        f"({render['check_runs_sql'](logs['runs'])})", f"({render['check_registry_sql'](logs['registry'])})", now
+    )
+    selected = ", ".join(
+        f"{MICROSECONDS[project.engine]}({field.name})" if "datetime" in str(field.type) else field.name
+        for field in fields(CheckStatus)
+    )
+    key = " and ".join(
+        f"{column} = '{_escaped(value, project.engine)}'"
+        for column, value in (("project_name", project.name), ("target_name", project.target_name))
+    )
+    return f"select {selected} from ({status}) as status where {key}"
+
+
+def _macros() -> dict[str, Any]:
+    environment = Environment()
+    found: dict[str, Any] = {}
+    for file in VIEWS.glob("*.sql"):
+        found |= environment.from_string(file.read_text()).module.__dict__
+    return found
+
+
+def _escaped(text: str, engine: str) -> str:
+    return (text.replace("\\", "\\\\") if engine == "spark" else text).replace("'", "''")
+
+
+def _converted(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        field.name: EPOCH + timedelta(microseconds=int(row[field.name]))
+        if "datetime" in str(field.type) and row[field.name] is not None
+        else row[field.name]
+        for field in fields(CheckStatus)
+    }
+
+
+@contextmanager
+def _connection(project: Project, wait: float) -> Iterator[Connection]:
+    if project.engine not in MICROSECONDS:
+        raise VigilError(f"The record of a {project.engine} target cannot be read. Accepted: duckdb, spark.")
+    extras = {"attach", "secrets", "plugins", "extensions", "filesystems", "is_ducklake"} & set(project.credentials)
+    if project.database_file is not None and not extras:
+        with _duckdb_file(project.database_file, wait) as connection:
+            yield connection
+    else:
+        from dbt_vigil.adapter import adapter_connection
+
+        with adapter_connection(project) as connection:
+            yield connection
+
+
+@contextmanager
+def _duckdb_file(file: Path, wait: float) -> Iterator[Connection]:
+    if not file.exists():
+        raise VigilError(f"There is no record: {file} does not exist.")
+    with wait_for_database(file, wait, read_only=True) as connection:
+        yield _DuckDB(connection)
+
+
+def wait_for_database(file: Path, seconds: float, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Connect to a DuckDB file as soon as no other process has it locked.
+
+    Raises:
+        VigilError: It stayed locked, or is no database.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return duckdb.connect(str(file), read_only=read_only)
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                raise VigilError(f"{file} cannot be opened: {error}") from error
+            time.sleep(0.05)
+
+
+class _DuckDB:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str) -> Sequence[Sequence[Any]]:
+        try:
+            rows: Sequence[Sequence[Any]] = self._connection.execute(sql).fetchall()
+        except duckdb.CatalogException as error:
+            raise VigilError(f"There is no record in this database yet: {str(error).splitlines()[0]}") from error
+        except duckdb.Error as error:
+            raise VigilError(f"The record cannot be read: {error}") from error
+        return rows

@@ -1,0 +1,288 @@
+"""Runs dbt in this process, so that a run that dies leaves what it did in the spool, and flushes what others left there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import portalocker
+from dbt.artifacts.schemas.run import RunExecutionResult
+from dbt.cli.main import cli as dbt_cli
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.events.base_types import EventMsg
+from dbt_common.exceptions import scrub_secrets
+from google.protobuf.json_format import MessageToDict
+
+from dbt_vigil.measuring import measured, measuring
+from dbt_vigil.project import Project, VigilError, find_project
+from dbt_vigil.record import wait_for_database
+from dbt_vigil.report import Measurement, describe
+from dbt_vigil.spool import SpoolFile, abandoned_runs
+
+__all__ = ["CheckResult", "RunSummary", "database_turn", "flush", "flush_if_free", "record_rows", "run"]
+
+logger = logging.getLogger(__name__)
+
+# `error` is what could not be judged, as in `vigil watch`.
+EXIT_CODES = {"pass": 0, "warn": 0, "fail": 1, "no_data": 2, "error": 2, "skipped": 2, "not_executed": 0}
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What became of one data test."""
+
+    check_id: str
+    name: str
+    status: str
+    message: str
+    measurement: Measurement | None
+
+    @property
+    def explanation(self) -> str:
+        """What was measured, in words; dbt's message where nothing was."""
+        return describe(self.measurement) if self.measurement else " ".join(self.message.split())
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What became of a run: dbt's own result, its data tests, and whether the record has them."""
+
+    dbt: dbtRunnerResult
+    checks: tuple[CheckResult, ...]
+    recorded: bool | None
+    """None when var `vigil_record` is false."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is fine, 1 when a check failed, 2 when something errored or could not be judged."""
+        if self.dbt.exception is not None:
+            return 2
+        worst = max((EXIT_CODES[check.status] for check in self.checks), default=0)
+        return worst if self.dbt.success or worst else 2
+
+    def counts(self) -> Counter[str]:
+        """How many data tests have each status."""
+        return Counter(check.status for check in self.checks)
+
+
+def run(command: str, arguments: Sequence[str]) -> RunSummary:
+    """Run `dbt test` or `dbt build` in this process and see to it that the record gets every result.
+
+    Args:
+        command: `test` or `build`.
+        arguments: dbt's own arguments of that command.
+
+    Raises:
+        VigilError: The project or its profile cannot be read, or the database stayed locked.
+        click.UsageError: dbt has no such argument.
+    """
+    project = project_of(command, arguments)
+    with database_turn(project):
+        flush(project)
+        recorder = None if project.vars.get("vigil_record") is False else _Recorder(project, command)
+        with measuring():
+            result = dbtRunner(callbacks=[recorder.on_event] if recorder else []).invoke([command, *arguments])
+        _release(project)
+        recorded = recorder.end(result) if recorder else None
+        if recorded is False and result.exception is None:
+            recorded = flush(project) == 0
+    return RunSummary(result, tuple(_checks(result)), recorded)
+
+
+def project_of(command: str, arguments: Sequence[str]) -> Project:
+    """The project and the target that dbt would take from the arguments of a command."""
+    params = dbt_cli.commands[command].make_context(command, list(arguments), resilient_parsing=False).params
+    return find_project(
+        params.get("project_dir"), params.get("profiles_dir"), params.get("profile"), params.get("target"), params.get("vars")
+    )
+
+
+@contextmanager
+def database_turn(project: Project, timeout: float | None = None) -> Iterator[None]:
+    """Wait for this process's turn where the database lets one process write at a time, that is for a DuckDB file.
+
+    Args:
+        project: Whose database.
+        timeout: Seconds to wait. Default: VIGIL_LOCK_TIMEOUT, or an hour.
+
+    Raises:
+        VigilError: It was not this process's turn for so long.
+    """
+    seconds = float(os.environ.get("VIGIL_LOCK_TIMEOUT", "3600")) if timeout is None else timeout
+    file = project.database_file
+    if file is None:
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    turn = portalocker.Lock(file.with_name(file.name + ".vigil-lock"), "a", timeout=seconds, check_interval=0.05)
+    try:
+        turn.acquire()
+    except portalocker.LockException as error:
+        raise VigilError(f"{file} was in use by another vigil command for {seconds:g} s (VIGIL_LOCK_TIMEOUT).") from error
+    try:
+        wait_for_database(file, seconds, read_only=False).close()
+        yield
+    finally:
+        turn.release()
+
+
+def flush(project: Project) -> int:
+    """Write the runs that dead processes left in the spool to the record; return how many could not be written."""
+    with abandoned_runs(project.spool_directory) as runs:
+        for done, run in enumerate(runs):
+            if not record_rows(project, run.facts, run.results):
+                logger.warning(
+                    "%s of %s runs in %s could not be written to the record; they are kept.",
+                    len(runs) - done, len(runs), project.spool_directory,
+                )  # fmt: skip
+                return len(runs) - done
+            run.remove()
+    return 0
+
+
+def flush_if_free(project: Project) -> None:
+    """Flush, unless the database is in use: whoever uses it will."""
+    try:
+        with database_turn(project, timeout=0):
+            flush(project)
+    except VigilError as error:
+        logger.info("%s", error)
+
+
+def record_rows(
+    project: Project,
+    facts: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    manifest: Mapping[str, Any] | None = None,
+) -> bool:
+    """Append a run to the record by the package's macro; return whether the record has it.
+
+    Args:
+        project: Whose record.
+        facts: What is known of the run: `invocation_id`, `started_at`, `finished_at`, `command`, `status`, `as_of` and the like.
+        results: Entries of a run_results.json.
+        manifest: The manifest.json of the run; without it, that of the project as it is now.
+    """
+    facts = {"finished_at": None, "message": None} | dict(facts)
+    marker = f"vigil: recorded {facts['invocation_id']}"
+    seen: list[str] = []
+
+    def on_event(event: EventMsg) -> None:
+        if event.info.name == "JinjaLogDebug" and event.data.msg == marker:
+            seen.append(marker)
+
+    arguments = {"run": facts, "results": list(results)} | ({"manifest": manifest} if manifest else {})
+    result = dbtRunner(callbacks=[on_event]).invoke(
+        [
+            "--quiet", "--no-write-json", "run-operation", "vigil.record_artifacts",
+            "--project-dir", str(project.directory), "--profiles-dir", str(project.profiles_directory),
+            "--profile", project.profile_name, "--target", project.target_name,
+        ],
+        args=arguments,
+        vars=dict(project.given_vars),
+    )  # fmt: skip
+    _release(project)
+    if result.exception is not None:
+        logger.warning("dbt could not write to the record: %s", result.exception)
+    return bool(seen)
+
+
+class _Recorder:
+    """Follows a dbt run by its events, and keeps what it sees in the spool."""
+
+    def __init__(self, project: Project, command: str) -> None:
+        self._project, self._command = project, command
+        self._file: SpoolFile | None = None
+        self._marker = ""
+        self._recorded = False
+        self._lock = threading.Lock()
+
+    def on_event(self, event: EventMsg) -> None:
+        with self._lock:
+            if self._file is None:  # dbt's very first event: nothing of the run has happened
+                self._start(event)
+            elif event.info.name == "NodeFinished" and event.data.node_info.resource_type == "test":
+                self._file.add_result(_entry(event))
+            elif event.info.name == "JinjaLogDebug" and event.data.msg == self._marker:
+                self._recorded = True
+
+    def _start(self, event: EventMsg) -> None:
+        self._marker = f"vigil: recorded {event.info.invocation_id}"
+        facts = {
+            "invocation_id": event.info.invocation_id,
+            "project_name": self._project.name,
+            "target_name": self._project.target_name,
+            "command": self._command,
+            "vigil_as_of": str(self._project.vars.get("vigil_as_of") or ""),
+            "started_at": event.info.ts.ToJsonString(),
+        }
+        self._file = SpoolFile(self._project.spool_directory, facts)
+
+    def end(self, result: dbtRunnerResult) -> bool:
+        """Close the spool's file, and return whether the record has the run."""
+        if self._file is None:  # dbt refused the arguments
+            return True
+        self._file.end(
+            status=_run_status(result.exception),
+            message=_scrubbed(str(result.exception)) if result.exception else None,
+            finished_at=datetime.now(timezone.utc).isoformat(),
+        )
+        self._file.close(recorded=self._recorded)
+        return self._recorded
+
+
+def _run_status(exception: BaseException | None) -> str:
+    if exception is None:
+        return "finished"
+    return "interrupted" if isinstance(exception, (KeyboardInterrupt, SystemExit)) else "error"
+
+
+def _entry(event: EventMsg) -> dict[str, Any]:
+    """A NodeFinished event as an entry of run_results.json."""
+    result = MessageToDict(event.data.run_result, preserving_proto_field_name=True)
+    has_failures = result["status"] in ("pass", "warn", "fail")
+    return {
+        "unique_id": event.data.node_info.unique_id,
+        "status": result["status"],
+        "failures": event.data.run_result.num_failures if has_failures else None,
+        "message": _scrubbed(result.get("message")),
+        "timing": result.get("timing_info", []),
+        "adapter_response": result.get("adapter_response", {}),
+    }
+
+
+def _scrubbed(message: str | None) -> str | None:
+    secrets = [value for name, value in os.environ.items() if name.startswith("DBT_ENV_SECRET") and value.strip()]
+    return scrub_secrets(message, secrets)[:2000] if message else None
+
+
+def _checks(result: dbtRunnerResult) -> Iterator[CheckResult]:
+    if isinstance(result.result, RunExecutionResult):
+        for entry in result.result.results:
+            node: Any = entry.node
+            if node.resource_type == "test":
+                found = measured(entry.adapter_response)
+                is_no_data = found is not None and found["verdict"] == "no_data" and bool(entry.failures)
+                status = str(entry.status).replace("runtime error", "error")
+                yield CheckResult(
+                    check_id=node.unique_id,
+                    name=node.name,
+                    status="no_data" if is_no_data and status == "fail" else status,
+                    message=_scrubbed(entry.message) or "",
+                    measurement=Measurement.from_row(found) if found else None,
+                )
+
+
+def _release(project: Project) -> None:
+    # dbt-duckdb keeps the database open, and with it locked, until the process ends.
+    if project.engine == "duckdb":
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]

@@ -1,0 +1,123 @@
+"""A run's results on local disk, until the record has them: a file of JSON lines for each run.
+
+The file is locked for as long as the run lives, so that the death of a process, whatever its cause, is what lets another
+one take over its file. A run is removed from the spool only after the record has it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import portalocker
+
+__all__ = ["Run", "SpoolFile", "abandoned_runs"]
+
+
+class SpoolFile:
+    """The file of one run that is going on in this process."""
+
+    def __init__(self, directory: Path, run: Mapping[str, Any]) -> None:
+        """Write down, safe from a power cut, that a run has started. `run` holds what is known of it."""
+        directory.mkdir(parents=True, exist_ok=True)
+        _ignored_by_git(directory)
+        self.path = directory / f"{uuid.uuid4()}.jsonl"
+        # Under another name until it is locked, so that no other process takes it for the file of a dead one.
+        unlocked = self.path.with_suffix(".new")
+        self._file: IO[str] = unlocked.open("a")
+        portalocker.lock(self._file, portalocker.LockFlags.EXCLUSIVE)
+        self._write("started", run)
+        os.fsync(self._file.fileno())
+        unlocked.rename(self.path)
+        _sync_directory(directory)
+
+    def add_result(self, result: Mapping[str, Any]) -> None:
+        """Write down one result, in the form of an entry of run_results.json. It survives the death of the process."""
+        self._write("result", result)
+
+    def end(self, **facts: Any) -> None:
+        """Write down, safe from a power cut, that the run has ended, and how."""
+        self._write("ended", facts)
+        os.fsync(self._file.fileno())
+
+    def close(self, *, recorded: bool) -> None:
+        """Let go of the file, and remove it when the record has the run."""
+        if recorded:
+            self.path.unlink(missing_ok=True)
+        self._file.close()
+
+    def _write(self, event: str, content: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps({event: content}) + "\n")
+        self._file.flush()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that its process left in the spool: what is known of it, and its results."""
+
+    path: Path
+    facts: Mapping[str, Any]
+    results: tuple[Mapping[str, Any], ...]
+
+    def remove(self) -> None:
+        """Remove it from the spool: the record has it."""
+        self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def abandoned_runs(directory: Path) -> Iterator[list[Run]]:
+    """Hold the runs of processes that are no more, oldest first. Other processes do not see them meanwhile."""
+    held: list[tuple[Run, IO[str]]] = []
+    try:
+        for path in directory.glob("*.jsonl"):
+            with suppress(FileNotFoundError, portalocker.LockException):
+                file = path.open("r+")
+                try:
+                    portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+                    if path.exists():
+                        held.append((_read(path, file), file))
+                except BaseException:
+                    file.close()
+                    raise
+        yield sorted((run for run, _ in held), key=lambda run: str(run.facts.get("started_at")))
+    finally:
+        for _, file in held:
+            file.close()
+
+
+def _read(path: Path, file: IO[str]) -> Run:
+    facts: dict[str, Any] = {"status": "interrupted"}
+    results = []
+    for line in file:
+        try:
+            [(event, content)] = json.loads(line).items()
+        except ValueError:
+            break  # the process died while it wrote this line
+        if event == "result":
+            results.append(content)
+        else:
+            facts |= content
+    return Run(path, facts, tuple(results))
+
+
+def _ignored_by_git(directory: Path) -> None:
+    # Nothing of a run belongs in the project's repository.
+    with suppress(StopIteration):
+        top = next(parent for parent in directory.parents if parent.name == ".vigil")
+        if not (top / ".gitignore").exists():
+            (top / ".gitignore").write_text("*\n")
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened, nor needs to be
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

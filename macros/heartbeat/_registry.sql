@@ -1,9 +1,9 @@
 {% macro _expected_checks(manifest, run) %}
-  {#- By id, every data test of the manifest, whatever this run selected: also one whose model is not found, which dbt only warns of.
+  {#- By id, what the registry knows of every expected test, whatever this run selected.
       A setting of the test comes before its table's, and that before the project's. -#}
   {% set expected = {} %}
   {% set defaults = {} %}
-  {% for test in manifest.nodes.values() if test.resource_type == 'test' %}
+  {% for test in vigil._expected_tests(manifest) %}
     {% set table = test.attached_node or vigil._guarded_table(test) %}
     {% if table not in defaults %}
       {% do defaults.update({table: vigil._table_defaults(manifest.nodes.get(table) or manifest.sources.get(table) or {}, manifest, run)}) %}
@@ -16,6 +16,31 @@
     {% endif %}
     {% do expected.update({test.unique_id: dict(check, fingerprint=local_md5(tojson(check)))}) %}
   {% endfor %}
+  {{ return(expected) }}
+{% endmacro %}
+
+
+{% macro _expected_tests(manifest) %}
+  {#- Every data test, but those that are disabled on purpose. One whose model is not found, because that was renamed or the
+      reference has a typo, is disabled by dbt, which only warns of it: it is expected, and will be missed. -#}
+  {% set expected = [] %}
+  {% set disabled = [] %}
+  {% for test in manifest.nodes.values() if test.resource_type == 'test' %}
+    {% do (disabled if test.config.enabled == false else expected).append(test) %}
+  {% endfor %}
+  {% for node in manifest.disabled.values() | sum(start=[]) if node.resource_type == 'test' %}
+    {% do disabled.append(node) %}
+  {% endfor %}
+  {% if disabled %}
+    {% set nodes = manifest.nodes.values() | list + manifest.sources.values() | list + manifest.disabled.values() | sum(start=[]) %}
+    {% set names = nodes | map(attribute='name') | list %}
+    {% for test in disabled if test.unrendered_config.get('enabled', true) %}
+      {% set read = test.refs | map(attribute='name') | list + test.sources | map('last') | list %}
+      {% if read | reject('in', names) | list %}
+        {% do expected.append(test) %}
+      {% endif %}
+    {% endfor %}
+  {% endif %}
   {{ return(expected) }}
 {% endmacro %}
 

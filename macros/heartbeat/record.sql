@@ -10,7 +10,7 @@
   {% if execute and vigil._flag('vigil_record', true) %}
     {% set run = vigil._new_run() %}
     {% set measurements = {} if run.is_empty else vigil._measurements(results) %}
-    {% if not vigil._append(run, results, graph, measurements, vigil._flag('vigil_strict', false)) %}
+    {% if not vigil._append(run, results, vigil._manifest(), measurements, vigil._flag('vigil_strict', false)) %}
       {% do vigil._warn(
         'vigil: the results of this run could not be recorded in schema ' ~ vigil._record_table('vigil_check_log').schema
         ~ ': the log of dbt has the error. When that is mended, record them with: vigil record ' ~ invocation_args_dict.get('target_path', 'target') ~ '/run_results.json'
@@ -20,8 +20,15 @@
 {% endmacro %}
 
 
-{% macro record_artifacts(run, results, manifest=none) %}
-  {% do vigil._append(vigil._new_run(**run), results, manifest or graph, {}, strict=true) %}
+{% macro record_artifacts(artifacts) %}
+  {% set given = fromjson(artifacts) %}
+  {% do vigil._append(vigil._new_run(**given.run), given.results, given.manifest or vigil._manifest(), {}, strict=true) %}
+{% endmacro %}
+
+
+{% macro _manifest() %}
+  {#- `graph` lacks what is disabled, to which only `ref` leads. -#}
+  {{ return(dict(graph, disabled=ref.manifest.disabled if ref.manifest is defined else {})) }}
 {% endmacro %}
 
 
@@ -39,6 +46,9 @@
     'status': 'finished',
     'is_empty': flags.EMPTY == true
   }, **kwargs) %}
+  {% if kwargs.started_at and not vigil_as_of %}
+    {% do run.update({'as_of': kwargs.started_at}) %}
+  {% endif %}
   {{ return(dict(
     run,
     recorded_at=now,

@@ -13,8 +13,8 @@ from dbt_vigil.running import database_turn, flush, record_rows
 __all__ = ["record_artifacts"]
 
 NODE = ("unique_id", "resource_type", "name", "schema", "alias", "identifier", "meta")
-TEST = (*NODE, "column_name", "attached_node", "depends_on", "test_metadata")
-CONFIG = ("meta", "group", "severity")
+TEST = (*NODE, "column_name", "attached_node", "depends_on", "test_metadata", "refs", "sources", "unrendered_config")
+CONFIG = ("meta", "group", "severity", "enabled")
 
 
 def record_artifacts(project: Project, run_results: Path, manifest: Path) -> int:
@@ -72,15 +72,14 @@ def _first_start(entries: list[dict[str, Any]]) -> str | None:
 def _trimmed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """As much of a manifest as the registry needs."""
     return {
-        "nodes": {
-            key: _some(node, TEST if node["resource_type"] == "test" else NODE)
-            for key, node in manifest["nodes"].items()
-        },
-        "sources": {key: _some(source, NODE) for key, source in manifest.get("sources", {}).items()},
-        "groups": {key: _some(group, ("name", "owner")) for key, group in manifest.get("groups", {}).items()},
+        "nodes": {key: _some(node) for key, node in manifest["nodes"].items()},
+        "sources": {key: _some(source) for key, source in manifest.get("sources", {}).items()},
+        "groups": {key: {"name": group["name"], "owner": group["owner"]} for key, group in manifest["groups"].items()},
+        "disabled": {key: [_some(node) for node in nodes] for key, nodes in (manifest.get("disabled") or {}).items()},
     }
 
 
-def _some(node: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+def _some(node: Mapping[str, Any]) -> dict[str, Any]:
     config = node.get("config") or {}
+    keys = TEST if node["resource_type"] == "test" else NODE
     return {key: node.get(key) for key in keys} | {"config": {key: config.get(key) for key in CONFIG}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -178,15 +179,16 @@ def record_rows(
         if event.info.name == "JinjaLogDebug" and event.data.msg == marker:
             seen.append(marker)
 
-    arguments = {"run": facts, "results": list(results)} | ({"manifest": manifest} if manifest else {})
+    # As text within text: dbt reads arguments as YAML, which is slow and does not know all that JSON does.
+    artifacts = json.dumps({"run": facts, "results": list(results), "manifest": manifest})
     result = dbtRunner(callbacks=[on_event]).invoke(
         [
             "--quiet", "--no-write-json", "run-operation", "vigil.record_artifacts",
+            "--args", json.dumps({"artifacts": artifacts}),
             "--project-dir", str(project.directory), "--profiles-dir", str(project.profiles_directory),
             "--profile", project.profile_name, "--target", project.target_name,
-        ],
-        args=arguments,
-        vars=dict(project.given_vars),
+            "--vars", json.dumps(project.given_vars),
+        ]
     )  # fmt: skip
     _release(project)
     if result.exception is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 from dbt.adapters.factory import get_adapter_class_by_name, load_plugin
@@ -25,7 +25,7 @@ def adapter_connection(project: Project) -> Iterator[_Adapter]:
     Raises:
         VigilError: The connection cannot be made.
     """
-    set_from_args(SimpleNamespace(PROFILES_DIR=str(project.profiles_directory), PROJECT_DIR=str(project.directory)), None)
+    set_from_args(Namespace(PROFILES_DIR=str(project.profiles_directory), PROJECT_DIR=str(project.directory)), None)
     try:
         load_plugin(project.engine)
         profile: Any = load_profile(

@@ -1,4 +1,4 @@
-"""Records a run from the files that it left: run_results.json and manifest.json, of any engine that writes dbt's artifacts."""
+"""Records a run from the files that it left, run_results.json and manifest.json, whatever has written them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dbt_vigil.project import Project, VigilError
-from dbt_vigil.running import database_turn, flush, record_rows
+from dbt_vigil.running import database_turn, flush, record_run
 
 __all__ = ["record_artifacts"]
 
@@ -43,8 +43,7 @@ def record_artifacts(project: Project, run_results: Path, manifest: Path) -> int
     }
     with database_turn(project):
         flush(project)
-        if not record_rows(project, facts, entries, _trimmed(nodes)):
-            raise VigilError(f"The run of {run_results} could not be recorded: see logs/dbt.log.")
+        record_run(project, facts, entries, _trimmed(nodes))
     return len(entries)
 
 

@@ -58,7 +58,9 @@ def _of_a_project(command: F) -> F:
     """Adds the options that say which project and target; the command gets them as one Project."""
     for option in reversed(
         (
-            click.option("--project-dir", help="The folder of dbt_project.yml. Default: DBT_PROJECT_DIR, or this folder."),
+            click.option(
+                "--project-dir", help="The folder of dbt_project.yml. Default: DBT_PROJECT_DIR, or this folder."
+            ),
             click.option("--profiles-dir", help="The folder of profiles.yml. Default: as dbt looks for it."),
             click.option("--profile", help="The profile. Default: that of dbt_project.yml."),
             click.option("-t", "--target", help="The target. Default: that of the profile."),
@@ -117,7 +119,7 @@ def _print_summary(summary: RunSummary) -> None:
         if check.status in ("fail", "error", "no_data", "warn"):
             click.echo(f"{check.status:<8} {check.name}: {check.explanation}")
     counts = ", ".join(f"{count} {status}" for status, count in summary.counts().most_common())
-    recorded = {True: "recorded", False: "NOT in the record, but kept", None: "not recorded (vigil_record: false)"}
+    recorded = {True: "recorded", False: "NOT in the record, but kept", None: "left to dbt to record"}
     click.echo(f"vigil: {len(summary.checks)} checks{': ' + counts if counts else ''}; {recorded[summary.recorded]}")
 
 
@@ -158,10 +160,14 @@ def status(as_of: datetime | None, as_json: bool, **options: Any) -> None:
 @main.command()
 @_of_a_project
 @_at_a_moment
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for a DuckDB file that is being written.")
-@click.option("--ping", "url", help="Call this URL when every check could be judged: the dead man's switch of the watch.")
+@click.option(
+    "--wait", default=60.0, show_default=True, help="Seconds to wait for a DuckDB file that is being written."
+)
+@click.option(
+    "--ping", "url", help="Call this URL when every check could be judged: the dead man's switch of the watch."
+)
 @click.pass_context
-def watch(ctx: click.Context, as_of: datetime | None, wait: float, url: str | None, **options: Any) -> None:
+def watch(ctx: click.Context, /, as_of: datetime | None, wait: float, url: str | None, **options: Any) -> None:
     """Name every check that is failing, overdue or could not be judged; the exit code says the worst.
 
     It needs no parse of the project, so it can run every minute, and while the project itself is broken.
@@ -183,6 +189,31 @@ def watch(ctx: click.Context, as_of: datetime | None, wait: float, url: str | No
     ctx.exit(code)
 
 
+@main.command()
+@_of_a_project
+@_at_a_moment
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Replace this file, at once. Default: print."
+)
+@click.option("--push", "url", help="Push to the Prometheus Pushgateway at this URL.")
+def metrics(as_of: datetime | None, output: Path | None, url: str | None, **options: Any) -> None:
+    """Print the state of every expected check as OpenMetrics text, or hand it to a Prometheus.
+
+    When the record cannot be read nothing is written or pushed: the metrics that are there grow old.
+    """
+    from dbt_vigil.metrics import Judgement, openmetrics, push, write
+
+    project = _project(**options)
+    moment = as_of or datetime.now(timezone.utc)
+    judgement = Judgement(project.name, project.target_name, moment, _statuses(project, moment))
+    if output:
+        write(openmetrics(judgement), output)
+    if url:
+        push(judgement, url)
+    if not output and not url:
+        click.echo(openmetrics(judgement), nl=False)
+
+
 def _alert(status: CheckStatus) -> str:
     guards = ".".join(part for part in (status.table_name, status.column_name) if part)
     if status.state == "overdue":
@@ -192,7 +223,9 @@ def _alert(status: CheckStatus) -> str:
         text = f"failing since {_time(status.failing_since)}; {status.last_message or ''}"
     else:
         text = f"{status.last_status} at {_time(status.last_ran_at)}; {status.last_message or ''}"
-    contact = "".join(f"; {name}: {value}" for name, value in (("owner", status.owner), ("runbook", status.runbook)) if value)
+    contact = "".join(
+        f"; {name}: {value}" for name, value in (("owner", status.owner), ("runbook", status.runbook)) if value
+    )
     return f"{status.state:<8} {status.check_name} ({guards}): {' '.join(text.split())}{contact}"
 
 
@@ -201,7 +234,9 @@ def _time(moment: datetime | None) -> str:
 
 
 def _project(variables: Mapping[str, Any], **options: Any) -> Project:
-    return find_project(options["project_dir"], options["profiles_dir"], options["profile"], options["target"], variables)
+    return find_project(
+        options["project_dir"], options["profiles_dir"], options["profile"], options["target"], variables
+    )
 
 
 def _statuses(project: Project, as_of: datetime | None, wait: float = 60) -> list[CheckStatus]:

@@ -1,7 +1,7 @@
 """Keeps what a check of the package measured, where dbt keeps only a count of failures.
 
-dbt asks the engine `select sum(failed) from (<check>)` and throws the check's rows away. Here the check's own query is run
-instead, and dbt counts the rows that came back, as literals: its `fail_calc`, `warn_if`, `error_if`, `limit` and
+dbt asks the engine `select sum(failed) from (<check>)` and throws the check's rows away. Here the check's own query is
+run instead, and dbt counts the rows that came back, as literals: its `fail_calc`, `warn_if`, `error_if`, `limit` and
 `store_failures` see what they would have seen.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from dbt.contracts.graph.manifest import Manifest
@@ -26,12 +27,21 @@ MOST_ROWS = 1000
 Row = dict[str, Any]
 
 
+@dataclass
+class Seen:
+    """What was seen of dbt while it ran: the manifest, once a data test has been executed."""
+
+    manifest: Manifest | None = None
+
+
 @contextmanager
-def measuring() -> Iterator[None]:
+def measuring() -> Iterator[Seen]:
     """Within it, dbt's result of a check has what was measured in its `adapter_response`, under the key `vigil`."""
     original = TestRunner.execute_data_test
+    seen = Seen()
 
     def execute_data_test(self: TestRunner, data_test: TestNode, manifest: Manifest) -> TestResultData:
+        seen.manifest = manifest
         if not (isinstance(data_test, GenericTestNode) and data_test.test_metadata.namespace == "vigil"):
             return original(self, data_test, manifest)
         rows = _rows(self, data_test.compiled_code or "")
@@ -48,7 +58,7 @@ def measuring() -> Iterator[None]:
 
     TestRunner.execute_data_test = execute_data_test  # type: ignore[method-assign]
     try:
-        yield
+        yield seen
     finally:
         TestRunner.execute_data_test = original  # type: ignore[method-assign]
 

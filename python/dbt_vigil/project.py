@@ -71,7 +71,7 @@ def find_project(
 
     Args:
         project_dir: The folder of dbt_project.yml. Default: DBT_PROJECT_DIR, or the current folder.
-        profiles_dir: The folder of profiles.yml. Default: DBT_PROFILES_DIR, or the current folder if it has one, or ~/.dbt.
+        profiles_dir: The folder of profiles.yml. Default: DBT_PROFILES_DIR, or the current folder, or ~/.dbt.
         profile: The profile's name. Default: DBT_PROFILE, or that of dbt_project.yml.
         target: The target's name. Default: DBT_TARGET, or that of the profile.
         variables: Variables as given to `--vars`, which come before those of dbt_project.yml.
@@ -144,7 +144,7 @@ def _rendered(text: Any, given: Mapping[str, Any], where: str) -> str:
         raise VigilError(f"The {where} is missing.")
     environment = Environment(undefined=StrictUndefined)
     # dbt's filters; a value of any type is text here.
-    environment.filters |= {name: str for name in ("as_text", "as_native", "as_number", "as_bool")}
+    environment.filters |= dict.fromkeys(("as_text", "as_native", "as_number", "as_bool"), str)
 
     def env_var(name: str, default: str | None = None) -> str:
         value = os.environ.get(name, default)

@@ -26,7 +26,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class CheckStatus:
-    """The state of one expected check at a moment. The columns of the model `check_status`, whose docs describe them."""
+    """The state of one expected check at a moment: the columns of the model `check_status`, which describes them."""
 
     check_id: str
     project_name: str
@@ -79,11 +79,13 @@ def read_status(project: Project, as_of: datetime | None = None, wait: float = 6
         rows = connection.rows(status_sql(project, moment))
     statuses = [CheckStatus(**_converted(dict(zip(columns, row, strict=True)))) for row in rows]
     order = ("unjudged", "overdue", "failing", "waiting", "ok")
-    return sorted(statuses, key=lambda s: (order.index(s.state), s.overdue_since or s.failing_since or EPOCH, s.check_name))
+    return sorted(
+        statuses, key=lambda s: (order.index(s.state), s.overdue_since or s.failing_since or EPOCH, s.check_name)
+    )
 
 
 def status_sql(project: Project, moment: datetime) -> str:
-    """The query of `check_status` for one project and target at a moment: the text of the model, whose times are numbers here."""
+    """The query of the model `check_status`, for one project and target at a moment. Times are microseconds in it."""
     render = _macros()
     quote = QUOTES[project.engine]
     schema = project.record_schema.replace(quote, quote * 2)

@@ -1,22 +1,26 @@
-"""Runs dbt in this process, so that a run that dies leaves what it did in the spool, and flushes what others left there."""
+"""Runs dbt in this process, so that a run that dies leaves its results in the spool, and flushes what others left."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 import portalocker
+from dbt.adapters.exceptions.connection import FailedToConnectError
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import cli as dbt_cli
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 from dbt_common.exceptions import scrub_secrets
 from google.protobuf.json_format import MessageToDict
@@ -27,7 +31,7 @@ from dbt_vigil.record import wait_for_database
 from dbt_vigil.report import Measurement, describe
 from dbt_vigil.spool import SpoolFile, abandoned_runs
 
-__all__ = ["CheckResult", "RunSummary", "database_turn", "flush", "flush_if_free", "record_rows", "run"]
+__all__ = ["CheckResult", "RunSummary", "database_turn", "flush", "flush_if_free", "record_run", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +62,14 @@ class RunSummary:
     dbt: dbtRunnerResult
     checks: tuple[CheckResult, ...]
     recorded: bool | None
-    """None when var `vigil_record` is false."""
+    """None when that was left to dbt's hook, or var `vigil_record` is false."""
+    strict: bool
+    """Var `vigil_strict`: a run that is not in the record is an error."""
 
     @property
     def exit_code(self) -> int:
         """0 when all is fine, 1 when a check failed, 2 when something errored or could not be judged."""
-        if self.dbt.exception is not None:
+        if self.dbt.exception is not None or (self.strict and self.recorded is False):
             return 2
         worst = max((EXIT_CODES[check.status] for check in self.checks), default=0)
         return worst if self.dbt.success or worst else 2
@@ -87,21 +93,26 @@ def run(command: str, arguments: Sequence[str]) -> RunSummary:
     project = project_of(command, arguments)
     with database_turn(project):
         flush(project)
-        recorder = None if project.vars.get("vigil_record") is False else _Recorder(project, command)
-        with measuring():
+        recorder = None if project.vars.get("vigil_record") is False else _recorder(project, command)
+        with measuring() as seen, _hook_replaced() if recorder else nullcontext():
             result = dbtRunner(callbacks=[recorder.on_event] if recorder else []).invoke([command, *arguments])
         _release(project)
-        recorded = recorder.end(result) if recorder else None
-        if recorded is False and result.exception is None:
-            recorded = flush(project) == 0
-    return RunSummary(result, tuple(_checks(result)), recorded)
+        recorded = None
+        if recorder and recorder.end(result):
+            parses = seen.manifest is not None or result.exception is None
+            recorded = parses and flush(project, seen.manifest) == 0
+    return RunSummary(result, tuple(_checks(result)), recorded, bool(project.vars.get("vigil_strict")))
 
 
 def project_of(command: str, arguments: Sequence[str]) -> Project:
     """The project and the target that dbt would take from the arguments of a command."""
     params = dbt_cli.commands[command].make_context(command, list(arguments), resilient_parsing=False).params
     return find_project(
-        params.get("project_dir"), params.get("profiles_dir"), params.get("profile"), params.get("target"), params.get("vars")
+        params.get("project_dir"),
+        params.get("profiles_dir"),
+        params.get("profile"),
+        params.get("target"),
+        params.get("vars"),
     )
 
 
@@ -126,7 +137,9 @@ def database_turn(project: Project, timeout: float | None = None) -> Iterator[No
     try:
         turn.acquire()
     except portalocker.LockException as error:
-        raise VigilError(f"{file} was in use by another vigil command for {seconds:g} s (VIGIL_LOCK_TIMEOUT).") from error
+        raise VigilError(
+            f"{file} was in use by another vigil command for {seconds:g} s (VIGIL_LOCK_TIMEOUT)."
+        ) from error
     try:
         wait_for_database(file, seconds, read_only=False).close()
         yield
@@ -134,15 +147,22 @@ def database_turn(project: Project, timeout: float | None = None) -> Iterator[No
         turn.release()
 
 
-def flush(project: Project) -> int:
-    """Write the runs that dead processes left in the spool to the record; return how many could not be written."""
+def flush(project: Project, manifest: Manifest | None = None) -> int:
+    """Write the runs that their processes left in the spool to the record; return how many could not be written.
+
+    Args:
+        project: Whose spool and record.
+        manifest: dbt's manifest of the project, where it is at hand: without it dbt parses the project.
+    """
     with abandoned_runs(project.spool_directory) as runs:
         for done, run in enumerate(runs):
-            if not record_rows(project, run.facts, run.results):
+            try:
+                record_run(project, run.facts, run.results, dbt_manifest=manifest)
+            except VigilError as error:
+                logger.warning("%s", error)
                 logger.warning(
-                    "%s of %s runs in %s could not be written to the record; they are kept.",
-                    len(runs) - done, len(runs), project.spool_directory,
-                )  # fmt: skip
+                    "%s runs are kept in %s until they can be recorded.", len(runs) - done, project.spool_directory
+                )
                 return len(runs) - done
             run.remove()
     return 0
@@ -157,19 +177,24 @@ def flush_if_free(project: Project) -> None:
         logger.info("%s", error)
 
 
-def record_rows(
+def record_run(
     project: Project,
     facts: Mapping[str, Any],
     results: Sequence[Mapping[str, Any]],
     manifest: Mapping[str, Any] | None = None,
-) -> bool:
-    """Append a run to the record by the package's macro; return whether the record has it.
+    dbt_manifest: Manifest | None = None,
+) -> None:
+    """Append a run to the record, by the package's macro.
 
     Args:
         project: Whose record.
-        facts: What is known of the run: `invocation_id`, `started_at`, `finished_at`, `command`, `status`, `as_of` and the like.
+        facts: What is known of the run: `invocation_id`, `started_at`, `finished_at`, `command`, `status` and the like.
         results: Entries of a run_results.json.
-        manifest: The manifest.json of the run; without it, that of the project as it is now.
+        manifest: The manifest.json of the run; without it, what the project expects now.
+        dbt_manifest: dbt's manifest of the project, where it is at hand: without it dbt parses the project.
+
+    Raises:
+        VigilError: It could not be written.
     """
     facts = {"finished_at": None, "message": None} | dict(facts)
     marker = f"vigil: recorded {facts['invocation_id']}"
@@ -181,19 +206,23 @@ def record_rows(
 
     # As text within text: dbt reads arguments as YAML, which is slow and does not know all that JSON does.
     artifacts = json.dumps({"run": facts, "results": list(results), "manifest": manifest})
-    result = dbtRunner(callbacks=[on_event]).invoke(
-        [
-            "--quiet", "--no-write-json", "run-operation", "vigil.record_artifacts",
-            "--args", json.dumps({"artifacts": artifacts}),
-            "--project-dir", str(project.directory), "--profiles-dir", str(project.profiles_directory),
-            "--profile", project.profile_name, "--target", project.target_name,
-            "--vars", json.dumps(project.given_vars),
-        ]
-    )  # fmt: skip
-    _release(project)
-    if result.exception is not None:
-        logger.warning("dbt could not write to the record: %s", result.exception)
-    return bool(seen)
+    arguments = [
+        "--quiet", "--no-write-json", "run-operation", "vigil.record_artifacts",
+        "--args", json.dumps({"artifacts": artifacts}),
+        "--project-dir", str(project.directory), "--profiles-dir", str(project.profiles_directory),
+        "--profile", project.profile_name, "--target", project.target_name,
+        "--vars", json.dumps(project.given_vars),
+    ]  # fmt: skip
+    # Writers of one plain table on Spark get in each other's way. What was written twice is shown once.
+    for attempt in range(1 if project.engine == "duckdb" else 10):
+        time.sleep(attempt * random.random())
+        result = dbtRunner(manifest=dbt_manifest, callbacks=[on_event]).invoke(arguments)
+        _release(project)
+        if seen:
+            return
+        if isinstance(result.exception, FailedToConnectError):
+            break
+    raise VigilError(f"dbt could not write to the record: {_scrubbed(_first_lines(result.exception))}")
 
 
 class _Recorder:
@@ -201,43 +230,59 @@ class _Recorder:
 
     def __init__(self, project: Project, command: str) -> None:
         self._project, self._command = project, command
-        self._file: SpoolFile | None = None
-        self._marker = ""
-        self._recorded = False
+        self._file = SpoolFile(project.spool_directory)
+        self._started = False
         self._lock = threading.Lock()
 
     def on_event(self, event: EventMsg) -> None:
         with self._lock:
-            if self._file is None:  # dbt's very first event: nothing of the run has happened
-                self._start(event)
+            if not self._started:  # dbt's very first event: nothing of the run has happened
+                self._started = True
+                info: Any = event.info
+                self._file.start(
+                    {
+                        "invocation_id": info.invocation_id,
+                        "project_name": self._project.name,
+                        "target_name": self._project.target_name,
+                        "command": self._command,
+                        "vigil_as_of": str(self._project.vars.get("vigil_as_of") or ""),
+                        "started_at": info.ts.ToJsonString(),
+                    }
+                )
             elif event.info.name == "NodeFinished" and event.data.node_info.resource_type == "test":
                 self._file.add_result(_entry(event))
-            elif event.info.name == "JinjaLogDebug" and event.data.msg == self._marker:
-                self._recorded = True
-
-    def _start(self, event: EventMsg) -> None:
-        self._marker = f"vigil: recorded {event.info.invocation_id}"
-        facts = {
-            "invocation_id": event.info.invocation_id,
-            "project_name": self._project.name,
-            "target_name": self._project.target_name,
-            "command": self._command,
-            "vigil_as_of": str(self._project.vars.get("vigil_as_of") or ""),
-            "started_at": event.info.ts.ToJsonString(),
-        }
-        self._file = SpoolFile(self._project.spool_directory, facts)
 
     def end(self, result: dbtRunnerResult) -> bool:
-        """Close the spool's file, and return whether the record has the run."""
-        if self._file is None:  # dbt refused the arguments
-            return True
-        self._file.end(
-            status=_run_status(result.exception),
-            message=_scrubbed(str(result.exception)) if result.exception else None,
-            finished_at=datetime.now(timezone.utc).isoformat(),
-        )
-        self._file.close(recorded=self._recorded)
-        return self._recorded
+        """Write down how the run ended, and leave its file to be flushed; return whether there was a run."""
+        if self._started:
+            self._file.end(
+                status=_run_status(result.exception),
+                message=_scrubbed(str(result.exception)) if result.exception else None,
+                finished_at=datetime.now(timezone.utc).isoformat(),
+            )
+        self._file.close()
+        return self._started
+
+
+def _recorder(project: Project, command: str) -> _Recorder | None:
+    try:
+        return _Recorder(project, command)
+    except OSError as error:
+        logger.warning(
+            "%s cannot be written (%s): a run that is killed now leaves no trace. VIGIL_SPOOL can name another folder.",
+            project.spool_directory, error.strerror,
+        )  # fmt: skip
+        return None
+
+
+@contextmanager
+def _hook_replaced() -> Iterator[None]:
+    """The package's hook leaves the record to this process, which can try again, and never makes dbt's run fail."""
+    os.environ["VIGIL_HARNESS"] = "true"
+    try:
+        yield
+    finally:
+        del os.environ["VIGIL_HARNESS"]
 
 
 def _run_status(exception: BaseException | None) -> str:
@@ -258,6 +303,10 @@ def _entry(event: EventMsg) -> dict[str, Any]:
         "timing": result.get("timing_info", []),
         "adapter_response": result.get("adapter_response", {}),
     }
+
+
+def _first_lines(exception: BaseException | None) -> str:
+    return " ".join(str(exception or "no reason given; logs/dbt.log may tell").split())[:500]
 
 
 def _scrubbed(message: str | None) -> str | None:

@@ -1,7 +1,7 @@
 """A run's results on local disk, until the record has them: a file of JSON lines for each run.
 
-The file is locked for as long as the run lives, so that the death of a process, whatever its cause, is what lets another
-one take over its file. A run is removed from the spool only after the record has it.
+The file is locked for as long as the run lives, so that the death of a process, whatever its cause, is what lets
+another one take over its file. A run is removed from the spool only after the record has it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,24 @@ __all__ = ["Run", "SpoolFile", "abandoned_runs"]
 class SpoolFile:
     """The file of one run that is going on in this process."""
 
-    def __init__(self, directory: Path, run: Mapping[str, Any]) -> None:
-        """Write down, safe from a power cut, that a run has started. `run` holds what is known of it."""
+    def __init__(self, directory: Path) -> None:
+        """Open a file, under a name that no other process takes for that of a dead run.
+
+        Raises:
+            OSError: It cannot be written.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         _ignored_by_git(directory)
-        self.path = directory / f"{uuid.uuid4()}.jsonl"
-        # Under another name until it is locked, so that no other process takes it for the file of a dead one.
-        unlocked = self.path.with_suffix(".new")
-        self._file: IO[str] = unlocked.open("a")
+        self._path = directory / f"{uuid.uuid4()}.new"
+        self._file: IO[str] = self._path.open("a")
         portalocker.lock(self._file, portalocker.LockFlags.EXCLUSIVE)
-        self._write("started", run)
+
+    def start(self, facts: Mapping[str, Any]) -> None:
+        """Write down, safe from a power cut, that a run has started, and what is known of it."""
+        self._write("started", facts)
         os.fsync(self._file.fileno())
-        unlocked.rename(self.path)
-        _sync_directory(directory)
+        self._path = self._path.rename(self._path.with_suffix(".jsonl"))
+        _sync_directory(self._path.parent)
 
     def add_result(self, result: Mapping[str, Any]) -> None:
         """Write down one result, in the form of an entry of run_results.json. It survives the death of the process."""
@@ -46,10 +51,10 @@ class SpoolFile:
         self._write("ended", facts)
         os.fsync(self._file.fileno())
 
-    def close(self, *, recorded: bool) -> None:
-        """Let go of the file, and remove it when the record has the run."""
-        if recorded:
-            self.path.unlink(missing_ok=True)
+    def close(self) -> None:
+        """Let go of the file: the run is whoever's who flushes the spool. One that never started leaves nothing."""
+        if self._path.suffix == ".new":
+            self._path.unlink(missing_ok=True)
         self._file.close()
 
     def _write(self, event: str, content: Mapping[str, Any]) -> None:
@@ -77,7 +82,7 @@ def abandoned_runs(directory: Path) -> Iterator[list[Run]]:
     try:
         for path in directory.glob("*.jsonl"):
             with suppress(FileNotFoundError, portalocker.LockException):
-                file = path.open("r+")
+                file: IO[str] = path.open("r+")
                 try:
                     portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
                     if path.exists():

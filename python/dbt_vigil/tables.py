@@ -48,6 +48,8 @@ def _ago(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return ""
     seconds = (now - moment).total_seconds()
-    size, unit = next((size, unit) for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (0, "s")) if abs(seconds) >= size)
+    size, unit = next(
+        (size, unit) for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (0, "s")) if abs(seconds) >= size
+    )
     amount = f"{abs(seconds) / (size or 1):.0f} {unit}"
     return f"{amount} ago" if seconds >= 0 else f"in {amount}"

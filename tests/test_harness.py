@@ -1,0 +1,504 @@
+"""The command `vigil`: what it runs, what it leaves behind, what it says, and its exit codes, for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from dbt_vigil.cli import main
+from dbt_vigil.project import VigilError, find_project
+from dbt_vigil.record import read_status
+from dbt_vigil.spool import SpoolFile, abandoned_runs
+from tests import killing
+from tests.engines import DuckDB, Engine
+from tests.project import Project
+from tests.thrift import ThriftServer, thrift_server
+
+RECORDED = {"vigil_record": True}
+NULLS = "select 1 as id, null as amount union all select 2 as id, 5 as amount"
+CLEAN = "select 1 as id, 5 as amount"
+LATER = timedelta(days=1, hours=1, minutes=1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a `vigil` command said."""
+
+    code: int
+    text: str
+
+    def named(self, state: str) -> set[str]:
+        """The checks that it names with a state or status."""
+        return set(re.findall(rf"^{state} +(\S+?):? ", self.text, flags=re.MULTILINE))
+
+
+class Shop:
+    """A project of one table, `orders`, with the tests given by name, each on the column `amount` or its own."""
+
+    def __init__(self, directory: Path, tests: dict[str, Any], rows: str = CLEAN, engine: Engine | None = None) -> None:
+        self.project = Project(directory, engine or DuckDB(), RECORDED)
+        self.directory = directory
+        self.write_orders(rows)
+        self.write_tests(tests)
+
+    def write_orders(self, rows: str) -> None:
+        self.project.write("models/orders.sql", f"{{{{ config(materialized='table') }}}} {rows}")
+
+    def write_tests(self, tests: dict[str, Any], model: str = "orders") -> None:
+        listed = [{test.pop("test", "not_null"): {"name": name, **test}} for name, test in _copied(tests).items()]
+        column = {"name": "amount", "data_tests": listed}
+        self.project.write_yaml("models/orders.yml", {"models": [{"name": model, "columns": [column]}]})
+
+    def vigil(self, command: str, *arguments: str) -> Answer:
+        where = ["--project-dir", str(self.directory), "--profiles-dir", str(self.directory)]
+        result = CliRunner().invoke(main, [command, *arguments, *where], catch_exceptions=False)
+        return Answer(result.exit_code, result.output)
+
+    def watch(self, after: timedelta = timedelta(0), *arguments: str) -> Answer:
+        return self.vigil("watch", "--as-of", (datetime.now(timezone.utc) + after).isoformat(), *arguments)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.directory / "cases.duckdb")) as connection:
+            return connection.execute(sql).fetchall()
+
+    @property
+    def spool(self) -> Path:
+        return find_project(self.directory, self.directory).spool_directory
+
+
+def _copied(tests: dict[str, Any]) -> dict[str, Any]:
+    return {name: dict(test) for name, test in tests.items()}
+
+
+FAILING = {"config": {"where": "1 = 1"}}
+EMPTY = {"test": "vigil.null_rate", "config": {"where": "1 = 0"}}
+BROKEN = {"config": {"where": "no_such_column = 1"}}
+
+
+@pytest.mark.parametrize(
+    ("tests", "rows", "status", "code", "state", "watched"),
+    [
+        ({"fine": {}}, CLEAN, "pass", 0, "ok", 0),
+        ({"warned": {"config": {"severity": "warn"}}}, NULLS, "warn", 0, "ok", 0),
+        ({"failed": {}}, NULLS, "fail", 1, "failing", 1),
+        ({"measured": {"test": "vigil.null_rate"}}, NULLS, "fail", 1, "failing", 1),
+        ({"empty": EMPTY}, CLEAN, "no_data", 2, "unjudged", 2),
+        ({"broken": BROKEN}, CLEAN, "error", 2, "unjudged", 2),
+        ({"failed": {}, "broken": BROKEN}, NULLS, "error", 2, "unjudged", 2),
+        ({"failed": {}, "empty": EMPTY}, NULLS, "no_data", 2, "unjudged", 2),
+    ],
+    ids=["pass", "warn", "fail", "measured", "no_data", "error", "error_before_fail", "no_data_before_fail"],
+)
+def test_exit_codes(
+    tmp_path: Path, tests: dict[str, Any], rows: str, status: str, code: int, state: str, watched: int
+) -> None:
+    shop = Shop(tmp_path, tests, rows)
+    built = shop.vigil("build")
+    assert built.code == code, built.text
+    assert f"vigil: {len(tests)} checks: " in built.text
+    assert built.text.rstrip().endswith("; recorded")
+    last = list(tests)[-1]
+    assert shop.rows(f"select status from check_runs where check_id like 'test.cases.{last}.%'") == [(status,)]
+    seen = shop.watch()
+    assert seen.code == watched, seen.text
+    if watched:
+        assert last in seen.named(state)
+    assert shop.watch(LATER).code == 3
+    assert shop.watch(LATER).named("overdue") == set(tests)
+    assert "failing" not in shop.watch(LATER).named("failing")
+
+
+def test_the_summary_says_what_was_measured(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"half": {"test": "vigil.null_rate", "arguments": {"max_rate": 0.1}}}, NULLS)
+    assert "half: null rate 50% (1 of 2 rows), at most 10%" in shop.vigil("build").text
+    [row] = shop.rows("select value, upper_bound, numerator, denominator, failures from check_runs")
+    assert row == (0.5, 0.1, 1, 2, 1)
+
+
+@pytest.mark.parametrize("stored", [[], ["--store-failures"]], ids=["plain", "store_failures"])
+def test_measuring_changes_no_result_of_dbt(tmp_path: Path, stored: list[str]) -> None:
+    grouped = {"test": "vigil.null_rate", "arguments": {"group_by": "id"}}
+    tests = {
+        "counted": grouped,
+        "limited": {**grouped, "config": {"limit": 0}},
+        "tolerated": {**grouped, "config": {"error_if": "> 1"}},
+        "warned": {**grouped, "config": {"severity": "warn"}},
+        "fine": {"test": "vigil.null_rate", "arguments": {"max_rate": 0.5}},
+        "broken": {"test": "vigil.null_rate", "config": BROKEN["config"]},
+    }
+    shop = Shop(tmp_path, tests, NULLS)
+    shop.vigil("build")
+    results = []
+    for run in (shop.project.run, lambda *arguments: shop.vigil(*arguments)):
+        run("test", *stored)
+        entries = json.loads((tmp_path / "target/run_results.json").read_text())["results"]
+        results.append({e["unique_id"]: (e["status"], e["failures"]) for e in entries if "test." in e["unique_id"]})
+    assert results[0] == results[1]
+    assert len(results[0]) == len(tests)
+
+
+def test_usage_errors(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}})
+    refused = shop.vigil("test", "--no-such-option")
+    assert (refused.code, "no-such-option" in refused.text) == (2, True)
+    assert list(shop.spool.glob("*")) == []
+    stopped = shop.vigil("test", "--select", "nothing_of_that_name")
+    assert (stopped.code, "vigil: 0 checks" in stopped.text) == (0, True)
+    unknown = shop.vigil("status", "--target", "nowhere")
+    assert (unknown.code, "has no target `nowhere`. It has: duckdb" in unknown.text) == (2, True)
+    for option, value in (("--as-of", "yesterday"), ("--vars", "[1]"), ("--vars", "{a: ")):
+        assert shop.vigil("watch", option, value).code == 2
+
+
+def test_without_a_record_nothing_is_fine(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}})
+    for command in ("watch", "status"):
+        answer = shop.vigil(command)
+        assert (answer.code, "There is no record" in answer.text) == (2, True)
+    shop.rows("select 1")
+    answer = shop.vigil("watch")
+    assert (answer.code, "There is no record in this database yet" in answer.text) == (2, True)
+    shop.write_tests({})
+    shop.vigil("build")
+    answer = shop.vigil("watch")
+    assert (answer.code, "nothing is being watched" in answer.text) == (2, True)
+
+
+def test_each_way_not_to_run_is_named(tmp_path: Path) -> None:
+    kept: dict[str, Any] = {"kept": {}, "other": {}, "gone": {}}
+    shop = Shop(tmp_path, kept)
+    assert shop.vigil("build").code == 0
+    assert shop.watch(LATER).named("overdue") == set(kept), "no run at all"
+    # A clock that is a day on: what runs now has run, what does not has not.
+    shop.rows("update vigil_check_log set finished_at = finished_at - interval 2 day, as_of = as_of - interval 2 day")
+    shop.rows("update vigil_registry_log set recorded_at = recorded_at - interval 2 day")
+    assert shop.vigil("test", "--exclude", "other").code == 0
+    assert (shop.watch().code, shop.watch().named("overdue")) == (3, {"other"}), "deselected"
+
+    shop.write_tests({"kept": {}, "other": {}})
+    assert shop.vigil("test").code == 0
+    assert shop.watch().code == 0, "removed, and so retired"
+    assert "gone" not in shop.watch(LATER).text
+
+    shop.project.write("models/orders.sql", "select * from {{ ref('no_such_model') }}")
+    stopped = shop.vigil("test")
+    assert (stopped.code, "no_such_model" in stopped.text) == (2, True)
+    assert shop.watch(LATER).named("overdue") == {"kept", "other"}, "the project does not compile"
+    shop.write_orders(CLEAN)
+
+    shop.project.write("models/sales.sql", (tmp_path / "models/orders.sql").read_text())
+    (tmp_path / "models/orders.sql").unlink()
+    assert shop.vigil("build").code == 0
+    assert shop.watch(LATER).named("overdue") == {"kept", "other"}, "the model was renamed"
+    shop.write_tests({"kept": {}, "other": {}}, model="sales")
+    assert shop.vigil("build").code == 0
+    assert shop.watch().code == 0
+
+    shop.rows("drop table sales")
+    assert shop.vigil("test").code == 2
+    assert (shop.watch().code, shop.watch().named("unjudged")) == (2, {"kept", "other"}), "the table was dropped"
+
+
+def test_a_run_that_stopped_is_in_the_record_once_dbt_runs_again(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}})
+    shop.vigil("build")
+    shop.project.write("models/orders.sql", "select * from {{ ref('no_such_model') }}")
+    assert shop.vigil("test").code == 2
+    assert len(list(shop.spool.glob("*.jsonl"))) == 1
+    shop.write_orders(CLEAN)
+    assert shop.vigil("status").code == 0
+    assert list(shop.spool.glob("*.jsonl")) == []
+    statuses = shop.rows("select status, checks, message like '%no_such_model%' from invocations order by started_at")
+    assert statuses == [("finished", 1, None), ("error", 0, True)]
+
+
+def test_the_warehouse_is_down(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}})
+    shop.vigil("build")
+    database = tmp_path / "cases.duckdb"
+    shop.rows("drop table vigil_invocation_log")
+    shop.rows("create view vigil_invocation_log as select 1 as not_what_it_was")
+    answer = shop.vigil("test")
+    assert answer.code == 0, "the checks passed"
+    assert "NOT in the record, but kept" in answer.text
+    assert len(list(shop.spool.glob("*.jsonl"))) == 1
+    shop.rows("drop view vigil_invocation_log")
+    assert shop.vigil("test").code == 0
+    assert list(shop.spool.glob("*.jsonl")) == []
+    assert shop.rows("select count(*), count(distinct invocation_id) from check_runs") == [(3, 3)]
+    database.rename(tmp_path / "away")
+    database.mkdir()
+    assert shop.vigil("test").code == 2
+    database.rmdir()
+    (tmp_path / "away").rename(database)
+    assert shop.vigil("test").code == 0
+    assert shop.rows("select count(*), count(distinct invocation_id) from check_runs") == [(4, 4)]
+
+
+def test_strict(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}})
+    shop.vigil("build")
+    shop.rows("drop table vigil_invocation_log")
+    shop.rows("create view vigil_invocation_log as select 1 as not_what_it_was")
+    assert shop.vigil("test", "--vars", "{vigil_strict: true}").code == 2
+
+
+def test_a_spool_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop(tmp_path, {"fine": {}})
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VIGIL_SPOOL", str(tmp_path / "file"))
+    answer = shop.vigil("build")
+    assert (answer.code, "left to dbt to record" in answer.text) == (0, True)
+    assert shop.rows("select status from check_runs") == [("pass",)]
+
+
+def test_record_turned_off(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}})
+    assert shop.vigil("build", "--vars", "{vigil_record: false}").code == 0
+    assert not shop.spool.exists()
+    assert shop.rows("select count(*) from information_schema.tables where table_name like 'vigil%'") == [(0,)]
+
+
+def test_record_a_run_that_was_made_elsewhere(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}, "failed": {}}, NULLS)
+    shop.project.vars["vigil_record"] = False
+    shop.project.run("build")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "target", elsewhere)
+    shutil.rmtree(tmp_path / "target")
+    path = str(elsewhere / "run_results.json")
+    for _ in range(2):
+        answer = shop.vigil("record", path)
+        assert (answer.code, answer.text) == (0, "vigil: 2 checks recorded\n")
+    metadata = json.loads((elsewhere / "run_results.json").read_text())["metadata"]
+    [(invocation, checks)] = shop.rows("select distinct invocation_id, checks from vigil_invocation_log")
+    assert (invocation, checks) == (metadata["invocation_id"], 2)
+    assert shop.watch().named("failing") == {"fine", "failed"}
+    for problem, text in (("no artifact", "{}"), ("no JSON", "]"), ("results", '{"metadata": {}}')):
+        (tmp_path / "wrong.json").write_text(text)
+        answer = shop.vigil("record", str(tmp_path / "wrong.json"), "--manifest", str(elsewhere / "manifest.json"))
+        assert (answer.code, "is not an artifact of dbt that has `results`" in answer.text) == (2, True), problem
+    (elsewhere / "manifest.json").unlink()
+    answer = shop.vigil("record", path)
+    assert (answer.code, "manifest.json cannot be read" in answer.text) == (2, True)
+
+
+def test_status(tmp_path: Path) -> None:
+    meta = {"owner": "[team] \\orders", "runbook": "https://example.com/?a=1&b=2"}
+    shop = Shop(
+        tmp_path, {"fine": {"config": {"meta": meta}}, "failed": {"config": {"where": "amount is null"}}}, NULLS
+    )
+    shop.vigil("build")
+    table = shop.vigil("status").text
+    assert table.index("failed") < table.index("fine")
+    assert "[team] \\orders" in table
+    statuses = json.loads(shop.vigil("status", "--json").text)
+    assert [(s["check_name"], s["state"], s["last_status"]) for s in statuses] == [
+        ("failed", "failing", "fail"),
+        ("fine", "failing", "fail"),
+    ]
+    assert {s["owner"] for s in statuses} == {"[team] \\orders", None}
+    assert datetime.fromisoformat(statuses[0]["last_ran_at"]).tzinfo is not None
+
+
+def test_the_harness_and_the_model_say_the_same(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}, "failed": {"config": {"where": "1 = 1"}}, "broken": BROKEN}, NULLS)
+    shop.vigil("build")
+    statuses = read_status(find_project(tmp_path, tmp_path))
+    columns = ["check_id", "state", "last_status", "last_ran_at", "next_due_at", "failing_since", "runs_last_30_days"]
+    of_the_model = shop.rows(f"select {', '.join(columns)} from check_status order by check_id")
+    by_the_harness = [
+        tuple(
+            value.replace(tzinfo=None) if isinstance(value := getattr(status, column), datetime) else value
+            for column in columns
+        )
+        for status in sorted(statuses, key=lambda status: status.check_id)
+    ]
+    assert by_the_harness == of_the_model
+    assert len(by_the_harness) == 3
+
+
+@pytest.fixture
+def switch() -> Iterator[tuple[str, list[str]]]:
+    """A dead man's switch: its URL, and the paths that were called."""
+    called: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            called.append(self.path)
+            self.send_response(500 if "broken" in self.path else 200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", called
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_ping_only_when_all_is_judged(tmp_path: Path, switch: tuple[str, list[str]]) -> None:
+    url, called = switch
+    shop = Shop(tmp_path, {"failed": {}}, NULLS)
+    assert shop.vigil("watch", "--ping", f"{url}/none").code == 2
+    shop.vigil("build")
+    assert shop.watch(timedelta(0), "--ping", f"{url}/failing").code == 1
+    assert shop.watch(LATER, "--ping", f"{url}/overdue").code == 3
+    refused = shop.watch(timedelta(0), "--ping", f"{url}/broken-s3cret")
+    assert (refused.code, "dead man's switch" in refused.text, "s3cret" in refused.text) == (2, True, False)
+    assert shop.vigil("watch", "--ping", "file:///etc/passwd").code == 2
+    shop.rows("drop table orders")
+    shop.vigil("test")
+    assert shop.watch(timedelta(0), "--ping", f"{url}/unjudged").code == 2
+    assert called == ["/failing", "/overdue", "/broken-s3cret"]
+
+
+def test_secrets_stay_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBT_ENV_SECRET_TOKEN", "s3cret")
+    shop = Shop(tmp_path, {"broken": {"config": {"where": "s3cret = 1"}}})
+    answer = shop.vigil("build")
+    assert answer.code == 2
+    assert shop.rows("select message like '%no_such%' or message like '%s3cret%' from vigil_check_log") == [(False,)]
+    assert "s3cret" not in answer.text.splitlines()[-1] + repr(find_project(tmp_path, tmp_path))
+
+
+def test_a_torn_line_is_left_out(tmp_path: Path) -> None:
+    file = SpoolFile(tmp_path)
+    file.start({"invocation_id": "i"})
+    file.add_result({"unique_id": "test.a"})
+    with abandoned_runs(tmp_path) as runs:
+        assert runs == [], "its process lives"
+    file.close()
+    [path] = tmp_path.glob("*.jsonl")
+    with path.open("a") as torn:
+        torn.write('{"result": {"unique_id": "te')
+    with abandoned_runs(tmp_path) as runs:
+        assert [(run.facts, run.results) for run in runs] == [
+            ({"status": "interrupted", "invocation_id": "i"}, ({"unique_id": "test.a"},))
+        ]
+        with abandoned_runs(tmp_path) as others:
+            assert others == [], "another process has them"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("dbt_project.yml", "- a list", "is not a mapping"),
+        ("dbt_project.yml", "a: {", "is not YAML"),
+        ("dbt_project.yml", "profile: cases", "The name in dbt_project.yml is missing"),
+        ("dbt_project.yml", "{name: cases, profile: another}", "has no profile `another`. It has: cases"),
+        ("dbt_project.yml", "{name: cases, profile: \"{{ env_var('NOT_SET') }}\"}", "Environment variable `NOT_SET`"),
+        ("dbt_project.yml", "{name: cases, profile: '{{ oops'}", "cannot be rendered"),
+    ],
+)
+def test_projects_that_cannot_be_read(tmp_path: Path, file: str, text: str, message: str) -> None:
+    Project(tmp_path, DuckDB())
+    (tmp_path / file).write_text(text)
+    with pytest.raises(VigilError, match=re.escape(message)):
+        find_project(tmp_path, tmp_path)
+    with pytest.raises(VigilError, match="cannot be read"):
+        find_project(tmp_path / "nowhere", tmp_path)
+
+
+def test_the_record_is_where_the_project_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHERE", str(tmp_path / "by_env.duckdb"))
+    shop = Shop(tmp_path, {"fine": {}})
+    profile = {"type": "duckdb", "path": "{{ env_var('WHERE') }}", "schema": "shop"}
+    shop.project.write_yaml("profiles.yml", {"cases": {"target": "dev", "outputs": {"dev": profile}}})
+    project = Path(tmp_path / "dbt_project.yml").read_text()
+    for variables, schema in (("", "shop"), ("vars: {vigil_schema: 'watch'}", "watch")):
+        (tmp_path / "dbt_project.yml").write_text(project + variables)
+        assert shop.vigil("build").code == 0
+        assert shop.vigil("watch").code == 0
+        with duckdb.connect(str(tmp_path / "by_env.duckdb")) as connection:
+            assert connection.execute(f"select count(*) from {schema}.vigil_check_log").fetchall() == [(1,)]
+
+
+def together(directory: Path, processes: int, *arguments: str) -> list[int]:
+    """The exit codes of as many `vigil test`, all started at once."""
+    running = [
+        subprocess.Popen(
+            [killing.VIGIL, "test", "--target-path", f"target_{number}", "--log-path", f"logs_{number}", *arguments],
+            cwd=directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=dict(os.environ),
+        )
+        for number in range(processes)
+    ]
+    return [process.wait() for process in running]
+
+
+def test_four_processes_on_one_duckdb_file(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"one": {}, "two": {}})
+    shop.vigil("build")
+    assert together(tmp_path, 4) == [0] * 4
+    assert list(shop.spool.glob("*.jsonl")) == []
+    assert shop.rows("select status, count(*) from invocations group by all") == [("finished", 5)]
+    assert shop.rows("select count(*), count(distinct (invocation_id, check_id)) from check_runs") == [(10, 10)]
+
+
+HOLD = "import duckdb, sys; held = duckdb.connect('cases.duckdb'); print('held', flush=True); sys.stdin.read()"
+
+
+def test_it_waits_for_whoever_has_the_database(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"one": {}})
+    shop.vigil("build")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert holder.stdin and holder.stdout and holder.stdout.readline() == "held\n"
+    assert shop.vigil("watch", "--wait", "0").code == 2
+    waiting = subprocess.Popen([killing.VIGIL, "test"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(timeout=5)
+    holder.communicate("")
+    assert waiting.wait() == 0
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    tally = killing.rehearse(tmp_path, runs=6, seed=3)
+    assert tally.started >= 3
+
+
+@pytest.fixture(scope="module")
+def thrift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThriftServer]:
+    with thrift_server(tmp_path_factory.mktemp("thrift")) as server:
+        yield server
+
+
+@pytest.mark.spark
+def test_eight_processes_into_one_spark_table(thrift: ThriftServer, tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"one": {}, "two": {"test": "vigil.null_rate"}}, engine=thrift)
+    assert shop.vigil("build").code == 0
+    assert together(tmp_path, 8) == [0] * 8
+    assert list(shop.spool.glob("*.jsonl")) == []
+    schema = tmp_path.name.replace("-", "_")
+    [row] = thrift.rows(tmp_path, f"select count(*) as n from {schema}.invocations where status = 'finished'")
+    assert row == {"n": 9}
+    counted = "select count(*) as n, count(distinct invocation_id, check_id) as different"
+    assert thrift.rows(tmp_path, f"{counted} from {schema}.check_runs") == [{"n": 18, "different": 18}]
+    assert shop.watch().code == 0
+    assert (shop.watch(LATER).code, shop.watch(LATER).named("overdue")) == (3, {"one", "two"})
+    assert "2 ok" in shop.watch().text
+    assert [s["last_value"] for s in json.loads(shop.vigil("status", "--json").text)] == [None, 0.0]

@@ -16,11 +16,11 @@ help: ## Print this list
 demo: .venv/demo ## Run the checks over the flights of 2013 on DuckDB, and print what each one measured
 	@$(BIN)/python -m dbt_vigil.demo
 
-test: .venv/java lint ## Run the linters, and every test on DuckDB and Spark
+test: .venv/java .venv/airflow/installed lint ## Run the linters, and every test on DuckDB and Spark
 	@$(PYTEST)
 
 test-fast: .venv/full ## Run the tests on DuckDB only
-	@$(PYTEST) -m "not spark"
+	@$(PYTEST) -m "not spark and not airflow"
 
 lint: .venv/full ## Run the linters and the type checker
 	@$(BIN)/ruff check --quiet $(RUFF_CONFIG) .
@@ -57,4 +57,10 @@ clean: ## Remove the environment and all that dbt, Spark and the linters wrote
 
 .venv/java: .venv/full
 	@sh python/setup/system.sh java
+	@touch $@
+
+.venv/airflow/installed: .venv/created tests/airflow/requirements.lock
+	@echo "Installing Airflow ..."
+	@$(PYTHON) -m venv --clear .venv/airflow
+	@.venv/airflow/bin/python -m pip install --quiet --disable-pip-version-check -r tests/airflow/requirements.lock
 	@touch $@

@@ -43,6 +43,7 @@ NEXT_STEP = """\
                      run `dbt deps` and `dbt test`: README.md says how, for DuckDB and Spark
   Each check         docs/checks/ says what it measures, how it is fooled, and how to fix a failure
   The rows           each measured row is stored: open target/demo.duckdb, schema main_dbt_test__audit
+  Heartbeats         .venv/bin/vigil status: when each check ran, and when it is due
   The test suite     make test
 """
 

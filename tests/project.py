@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import yaml
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.events.base_types import EventMsg
 
 from tests.engines import Engine
 
@@ -29,7 +31,7 @@ class TestResult:
 
 @dataclass(frozen=True)
 class Project:
-    """A dbt project in `directory` for one engine. `vars` hold for every run of it."""
+    """A dbt project in `directory` for one engine. `vars` hold for every run, which is recorded only if they say so."""
 
     directory: Path
     engine: Engine
@@ -58,15 +60,18 @@ class Project:
     def write_yaml(self, path: str, content: Any) -> None:
         self.write(path, yaml.safe_dump(content, sort_keys=False))
 
-    def run(self, command: str, *arguments: str) -> dbtRunnerResult:
+    def variables(self, **more: Any) -> str:
+        """What `--vars` takes: those of the project, and more."""
+        return yaml.safe_dump({"vigil_record": False} | self.vars | more, default_flow_style=True)
+
+    def run(self, command: str, *arguments: str, on_event: Callable[[EventMsg], None] | None = None) -> dbtRunnerResult:
         """Runs a dbt command in-process, quietly."""
         where = ["--project-dir", str(self.directory), "--profiles-dir", str(self.directory)]
-        variables = (
-            [] if command in ("deps", "clean") else ["--vars", yaml.safe_dump(self.vars, default_flow_style=True)]
-        )
+        variables = [] if command in ("deps", "clean") else ["--vars", self.variables()]
         quietly = ["--quiet", "--no-use-colors", "--log-level", "none"]
         try:
-            return dbtRunner().invoke([*quietly, command, *where, *variables, *arguments])
+            runner = dbtRunner(callbacks=[on_event] if on_event else [])
+            return runner.invoke([*quietly, command, *where, *variables, *arguments])
         finally:
             self.engine.release()
 

@@ -50,11 +50,18 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     yield {"results": results, **artifacts}
 
 
+MODELS = ["check_runs", "check_registry", "invocations", "check_status", "overdue_checks"]
+LOGS = ["vigil_check_log", "vigil_registry_log", "vigil_invocation_log"]
+
+
 def test_every_check_passes(built: dict[str, Any]) -> None:
     statuses = {r["unique_id"].split(".")[2].split("_flights")[0]: r["status"] for r in built["results"]}
     assert statuses == {
         "flights": "success",
         "planes": "success",
+        **dict.fromkeys(MODELS, "success"),
+        "vigil-on-run-start-0": "success",
+        "vigil-on-run-end-0": "success",
         "vigil_freshness": "pass",
         "vigil_row_count_ratio": "pass",
         "vigil_null_rate": "pass",
@@ -63,14 +70,33 @@ def test_every_check_passes(built: dict[str, Any]) -> None:
     }
 
 
-def test_nothing_but_macros_and_their_docs_comes_with_the_package(built: dict[str, Any]) -> None:
+def test_nothing_but_macros_docs_and_the_record_comes_with_the_package(built: dict[str, Any]) -> None:
     ours = {
-        section: [key for key in entries if ".vigil." in key]
+        section: {key for key in entries if ".vigil." in key}
         for section, entries in built["manifest"].items()
-        if isinstance(entries, dict)
+        if isinstance(entries, dict) and section not in ("parent_map", "child_map")
     }
-    assert {section for section, keys in ours.items() if keys} <= {"macros", "docs"}
-    assert len(ours["macros"]) > 0
+    assert ours["nodes"] == {
+        *(f"model.vigil.{name}" for name in MODELS),
+        "operation.vigil.vigil-on-run-start-0",
+        "operation.vigil.vigil-on-run-end-0",
+    }
+    assert ours["sources"] == {f"source.vigil.vigil.{name}" for name in LOGS}
+    assert {section for section, keys in ours.items() if keys} == {"macros", "docs", "nodes", "sources"}
+
+
+def test_the_docs_show_where_the_record_comes_from(built: dict[str, Any]) -> None:
+    logs = {name: f"source.vigil.vigil.{name}" for name in LOGS}
+    models = {name: f"model.vigil.{name}" for name in MODELS}
+    assert {name: set(built["manifest"]["parent_map"][key]) for name, key in models.items()} == {
+        "check_runs": {logs["vigil_check_log"]},
+        "check_registry": {logs["vigil_registry_log"]},
+        "invocations": {logs["vigil_invocation_log"]},
+        "check_status": {models["check_runs"], models["check_registry"]},
+        "overdue_checks": {models["check_status"]},
+    }
+    assert set(models.values()) <= set(built["catalog"]["nodes"])
+    assert set(logs.values()) <= set(built["catalog"]["sources"])
 
 
 def test_the_docs_describe_the_checks(built: dict[str, Any]) -> None:

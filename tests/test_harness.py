@@ -460,20 +460,25 @@ def test_four_processes_on_one_duckdb_file(tmp_path: Path) -> None:
 HOLD = "import duckdb, sys; held = duckdb.connect('cases.duckdb'); print('held', flush=True); sys.stdin.read()"
 
 
-def test_it_waits_for_whoever_has_the_database(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["test", "watch"])
+def test_it_waits_for_whoever_has_the_database(tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Shop(tmp_path, {"one": {}})
     shop.vigil("build")
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD],
-        cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert holder.stdin and holder.stdout and holder.stdout.readline() == "held\n"
-    assert shop.vigil("watch", "--wait", "0").code == 2
-    waiting = subprocess.Popen([killing.VIGIL, "test"], cwd=tmp_path, stdout=subprocess.DEVNULL)
-    with pytest.raises(subprocess.TimeoutExpired):
-        waiting.wait(timeout=5)
-    holder.communicate("")
-    assert waiting.wait() == 0
+        [sys.executable, "-c", HOLD], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout and holder.stdout.readline() == "held\n"
+    refused = shop.vigil("watch", "--wait", "0")
+    assert (refused.code, "cases.duckdb cannot be opened" in refused.text) == (2, True)
+    waits = []
+
+    def until_it_lets_go(seconds: float) -> None:
+        waits.append(seconds)
+        holder.communicate("")
+
+    monkeypatch.setattr("dbt_vigil.record.time.sleep", until_it_lets_go)
+    assert shop.vigil(command).code == 0
+    assert len(waits) == 1
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:

@@ -44,13 +44,13 @@
   {% set queries = {} %}
   {% for result in results if result.node.resource_type == 'test' and result.status | string in ('pass', 'warn', 'fail') %}
     {% set node = result.node %}
-    {% if node.test_metadata.namespace == 'vigil' and not result.adapter_response.get('vigil') %}
+    {% if node.test_metadata and node.test_metadata.namespace == 'vigil' and not result.adapter_response.get('vigil') %}
       {% set stored = flags.STORE_FAILURES if node.config.store_failures is none else node.config.store_failures %}
       {% set no_data_may_pass = 'pass' in (node.test_metadata.kwargs.on_no_data, var('vigil_on_no_data', 'fail')) %}
       {% if stored and (node.config.store_failures_as or 'table') == 'table' %}
-        {% do queries.update({node.unique_id: vigil._measurement(node.unique_id, node.relation_name)}) %}
+        {% do queries.update({node.unique_id: vigil._measurement(node.relation_name)}) %}
       {% elif result.failures or no_data_may_pass %}
-        {% do queries.update({node.unique_id: vigil._measurement(node.unique_id, '(' ~ node.compiled_code ~ ')')}) %}
+        {% do queries.update({node.unique_id: vigil._measurement('(' ~ node.compiled_code ~ ')')}) %}
       {% endif %}
     {% endif %}
   {% endfor %}
@@ -58,12 +58,10 @@
 {% endmacro %}
 
 
-{% macro _measurement(check_id, rows) -%}
+{% macro _measurement(rows) -%}
   {#- Of several segments, the one that a person should see first: a failing one, then one without data. -#}
-  (
-    select '{{ check_id }}' as check_id, verdict, {{ vigil._measured_columns() | join(', ') }}
-    from {{ rows }} as measured_rows
-    order by failed desc, verdict, segment
-    limit 1
-  )
+  select verdict, {{ vigil._measured_columns() | join(', ') }}
+  from {{ rows }} as measured_rows
+  order by failed desc, verdict, segment
+  limit 1
 {%- endmacro %}

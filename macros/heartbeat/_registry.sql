@@ -93,22 +93,33 @@
 
 {% macro _contact(owner) -%}
   {%- if owner is mapping -%}
-    {{- return([owner.name, owner.email] | select | join(', ') or tojson(owner)) -}}
+    {{- return([owner.name, owner.email] | select | join(', ') or owner | string) -}}
   {%- endif -%}
-  {{- return(owner if owner is string else owner | join(', ')) -}}
+  {{- return(owner | join(', ') if owner is iterable and owner is not string else owner | string) -}}
 {%- endmacro %}
 
 
 {% macro _registry_changes(run, expected) %}
-  {#- The rows to append, so that the registry says what is expected now. -#}
+  {#- The rows to append, so that the registry says what is expected now. What a later run expects is not undone by one that
+      is recorded after it, be it slow, or recorded once more. -#}
   {% set known = {} %}
   {% set read %}
-    select check_id, fingerprint from ({{ vigil.check_registry_sql(vigil._record_table('vigil_registry_log')) }}) as registry
+    select
+      check_id, fingerprint,
+      exists (
+        select 1 from {{ vigil._record_table('vigil_invocation_log') }}
+        where project_name = '{{ run.project_name | replace("'", "") }}' and target_name = '{{ run.target_name | replace("'", "") }}'
+          and started_at > timestamp '{{ run.started_at }}' and started_at <= timestamp '{{ run.recorded_at }}'
+      ) as is_outdated
+    from ({{ vigil.check_registry_sql(vigil._record_table('vigil_registry_log')) }}) as registry
     where retired_at is null
       and project_name = '{{ run.project_name | replace("'", "") }}' and target_name = '{{ run.target_name | replace("'", "") }}'
   {% endset %}
   {% if vigil._try_sql(read) %}
     {% for row in run_query(read).rows %}
+      {% if row[2] %}
+        {{ return([]) }}
+      {% endif %}
       {% do known.update({row[0]: row[1]}) %}
     {% endfor %}
   {% endif %}

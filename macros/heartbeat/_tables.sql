@@ -27,6 +27,23 @@
 {% endmacro %}
 
 
+{% macro _readable(log) %}
+  {#- A table of the record, for a model. In the place of one that cannot be read stand rows that stop whoever reads them: the
+      model turns no green run red, and a broken record is not taken for an empty one. -#}
+  {% set columns = vigil._record_columns(log.identifier) %}
+  {% if not execute or vigil._try_sql('select ' ~ columns | join(', ') ~ ' from ' ~ log ~ ' limit 0') %}
+    {{ return(log) }}
+  {% endif %}
+  (
+    select
+    {%- for name, type in columns.items() %}
+      cast(null as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+    where {{ vigil.raise_error("'vigil: " ~ log.identifier ~ " could not be read when this model was built. Mend it, then: dbt run --select package:vigil'") }} is null
+  )
+{% endmacro %}
+
+
 {% macro _create_record() %}
   {#- Returns whether the tables are there. Nothing is sent but one probe when they are. -#}
   {% set tables = ['vigil_check_log', 'vigil_registry_log', 'vigil_invocation_log'] %}

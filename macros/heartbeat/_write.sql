@@ -1,23 +1,31 @@
-{% macro _insert(table, rows, measurements=[]) %}
-  {#- `measurements` are queries, each of a check_id and what was measured: their figures fill those that the rows lack. -#}
+{% macro _insert(table, rows, measurements={}) %}
+  {#- `measurements` are queries of what was measured, by check id: their figures fill those that the rows lack. -#}
   {% set columns = vigil._record_columns(table) %}
-  {% set sent = {} %}
+  {% set sent = {'row_number': 'bigint'} %}
   {% for name, type in columns.items() %}
     {% do sent.update({name: 'string' if type == 'timestamp' else type}) %}
+  {% endfor %}
+  {% set numbered = [] %}
+  {% set measured = [] %}
+  {% for row in rows %}
+    {% do numbered.append(dict(row, row_number=loop.index)) %}
+    {% if row.check_id in measurements %}
+      {% do measured.append('(select ' ~ loop.index ~ ' as row_number, * from (' ~ measurements[row.check_id] ~ ') as measured_rows)') %}
+    {% endif %}
   {% endfor %}
   insert into {{ vigil._record_table(table) }} ({{ columns | join(', ') }})
   select
     {%- for name, type in columns.items() %}
-    {% if name == 'status' and measurements -%}
+    {% if name == 'status' and measured -%}
       case when measured.verdict = 'no_data' then 'no_data' else given.status end
-    {%- elif name in vigil._measured_columns() and measurements -%}
+    {%- elif name in vigil._measured_columns() and measured -%}
       coalesce(given.{{ name }}, measured.{{ name }})
     {%- else -%}
       cast(given.{{ name }} as {{ type }})
     {%- endif %}{{ ',' if not loop.last }}
     {%- endfor %}
-  from ({{ vigil.json_rows(rows, sent) }}) as given
-  {% if measurements %}left join ({{ measurements | join(' union all ') }}) as measured on given.check_id = measured.check_id{% endif %}
+  from ({{ vigil.json_rows(numbered, sent) }}) as given
+  {% if measured %}left join ({{ measured | join(' union all ') }}) as measured on given.row_number = measured.row_number{% endif %}
 {% endmacro %}
 
 
@@ -27,17 +35,20 @@
 
 
 {% macro _inserts(table, rows, measurements={}) %}
-  {#- One statement, or as many as keep each below a million characters; the rows that have a measurement in one of their own. -#}
+  {#- One statement, or as many as keep each below a million characters or so. -#}
   {% set statements = [] %}
-  {% set measured = rows | selectattr('check_id', 'in', measurements) | list if measurements else [] %}
-  {% if measured %}
-    {% do statements.append(vigil._insert(table, measured, measurements.values() | list)) %}
-  {% endif %}
-  {% set others = rows | rejectattr('check_id', 'in', measurements) | list if measurements else rows %}
-  {% for some in others | batch([1, (1000000 * others | length / (tojson(others) | length)) | int] | max) %}
-    {% do statements.append(vigil._insert(table, some)) %}
+  {% set chunk = namespace(rows=[], length=0) %}
+  {% for row in rows %}
+    {% set length = tojson(row) | length + measurements.get(row.check_id, '') | length %}
+    {% if chunk.rows and chunk.length + length > 1000000 %}
+      {% do statements.append(vigil._insert(table, chunk.rows, measurements)) %}
+      {% set chunk.rows = [] %}
+      {% set chunk.length = 0 %}
+    {% endif %}
+    {% do chunk.rows.append(row) %}
+    {% set chunk.length = chunk.length + length %}
   {% endfor %}
-  {{ return(statements) }}
+  {{ return(statements + ([vigil._insert(table, chunk.rows, measurements)] if chunk.rows else [])) }}
 {% endmacro %}
 
 

@@ -1,3 +1,3 @@
-{{ config(materialized='view') }}
+{{ config(materialized='view', enabled=vigil._flag('vigil_record', true)) }}
 
-{{ vigil.check_runs_sql(source('vigil', 'vigil_check_log')) }}
+{{ vigil.check_runs_sql(vigil._readable(source('vigil', 'vigil_check_log'))) }}

@@ -1,3 +1,3 @@
-{{ config(materialized='view') }}
+{{ config(materialized='view', enabled=vigil._flag('vigil_record', true)) }}
 
-{{ vigil.invocations_sql(source('vigil', 'vigil_invocation_log')) }}
+{{ vigil.invocations_sql(vigil._readable(source('vigil', 'vigil_invocation_log'))) }}

@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='view', enabled=vigil._flag('vigil_record', true)) }}
 
 select
   check_id, project_name, target_name, check_name, table_name, column_name, owner, runbook, overdue_since, next_due_at,

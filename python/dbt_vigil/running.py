@@ -215,7 +215,8 @@ def record_run(
     ]  # fmt: skip
     # Writers of one plain table on Spark get in each other's way. What was written twice is shown once.
     for attempt in range(1 if project.engine == "duckdb" else 10):
-        time.sleep(attempt * random.random())
+        if attempt:
+            time.sleep(attempt * random.random())
         result = dbtRunner(manifest=dbt_manifest, callbacks=[on_event]).invoke(arguments)
         _release(project)
         if seen:

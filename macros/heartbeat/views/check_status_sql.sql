@@ -13,43 +13,59 @@ with expected as (
 
 attempts as (
   select
-    expected.*, runs.as_of, runs.finished_at, runs.status, runs.failures, runs.segment, runs.value, runs.lower_bound,
-    runs.upper_bound, runs.message,
+    runs.check_id, runs.project_name, runs.target_name, finished_at, recorded_at, status, failures, segment, value,
+    lower_bound, upper_bound, message, least(as_of, finished_at) as judged_at,
     status in ('pass', 'warn') or (status = 'no_data' and (failures = 0 or severity = 'warn')) as is_good
   from {{ check_runs }} as runs
   inner join expected on {{ same_check }}
   where status in ('pass', 'warn', 'fail', 'no_data', 'error') and finished_at <= {{ now }}
 ),
 
--- The run for the latest moment counts, not the one that ended last: a backfill of past days says nothing of today.
-moments as (
+totals as (
   select
     check_id, project_name, target_name,
-    max(as_of) as last,
-    max(case when status <> 'error' then as_of end) as last_result,
-    max(case when is_good then as_of end) as last_good,
+    max(case when is_good then judged_at end) as last_good,
     count(case when finished_at > {{ now }} - interval '30' day then 1 end) as runs_last_30_days
   from attempts
   group by check_id, project_name, target_name
 ),
 
+-- By the moment that was judged, not by when the run ended: a backfill of past days says nothing of today.
+latest as (
+  select
+    attempts.*, runs_last_30_days,
+    row_number() over (
+      partition by attempts.check_id, attempts.project_name, attempts.target_name
+      order by judged_at desc, finished_at desc, recorded_at desc
+    ) as age
+  from attempts
+  inner join totals
+    on attempts.check_id = totals.check_id
+    and attempts.project_name = totals.project_name
+    and attempts.target_name = totals.target_name
+  where last_good is null or judged_at >= last_good
+),
+
+streaks as (
+  select
+    *,
+    min(case when status <> 'error' then age end) over (partition by check_id, project_name, target_name) as result_age,
+    min(case when is_good then age end) over (partition by check_id, project_name, target_name) as good_age
+  from latest
+),
+
 runs as (
   select
-    moments.check_id, moments.project_name, moments.target_name,
+    check_id, project_name, target_name,
     max(runs_last_30_days) as runs_last_30_days,
-    max(case when as_of = last then finished_at end) as last_ran_at,
-    max(case when as_of = last_result and status <> 'error' then finished_at end) as last_result_at,
+    max(case when age = 1 then finished_at end) as last_ran_at,
+    max(case when age = result_age then finished_at end) as last_result_at,
     {%- for column in ['status', 'failures', 'segment', 'value', 'lower_bound', 'upper_bound', 'message', 'is_good'] %}
-    max_by({{ column }}, case when as_of = last then finished_at end) as last_{{ column }},
+    max(case when age = 1 then {{ column }} end) as last_{{ column }},
     {%- endfor %}
-    min(case when status = 'fail' and (last_good is null or as_of > last_good) then finished_at end) as failing_since
-  from attempts
-  inner join moments
-    on attempts.check_id = moments.check_id
-    and attempts.project_name = moments.project_name
-    and attempts.target_name = moments.target_name
-  where as_of >= last_result or as_of = last or last_good is null or as_of > last_good
-  group by moments.check_id, moments.project_name, moments.target_name
+    min(case when status = 'fail' and (good_age is null or age < good_age) then finished_at end) as failing_since
+  from streaks
+  group by check_id, project_name, target_name
 ),
 
 due as (

@@ -35,7 +35,7 @@ VIGIL = str(Path(sys.executable).parent / "vigil")
 class Tally:
     """What was seen, for the last line of the script."""
 
-    runs: int = 0
+    killed: int = 0
     started: int = 0
     ended_before_the_kill: int = 0
     with_some_results: int = 0
@@ -93,7 +93,7 @@ def overdue(project: Project, as_of: datetime) -> set[str]:
 
 
 def rehearse(directory: Path, runs: int, seed: int) -> Tally:
-    """Kill as many runs, then let one end, and check the record after each. An AssertionError says what was lost."""
+    """Kill as many runs, then let one end; look at the record after each. An AssertionError says what was lost."""
     chance = random.Random(seed)
     project = suite(directory)
     spool = find_project(directory, directory).spool_directory
@@ -102,10 +102,12 @@ def rehearse(directory: Path, runs: int, seed: int) -> Tally:
     usual = time.monotonic() - began
     names = {f"check_c{number}" for number in range(CHECKS)}
     tally = Tally()
-    for number in range(runs):
-        how = (signal.SIGTERM, signal.SIGKILL)[number % 2]
+    while tally.killed < runs:
+        how = (signal.SIGTERM, signal.SIGKILL)[tally.killed % 2]
+        began = time.monotonic()
         started_at = datetime.now(timezone.utc)
         output, ended = kill(project, ["test"], chance.triangular(0, usual * 1.1, usual * 0.9), how)
+        usual = time.monotonic() - began if ended else usual
         printed = re.findall(r"PASS (check_c\d+)", output)
         with abandoned_runs(spool) as left:
             invocations = {str(run.facts["invocation_id"]) for run in left}
@@ -115,9 +117,9 @@ def rehearse(directory: Path, runs: int, seed: int) -> Tally:
         missing = overdue(project, started_at + INTERVAL)
         # dbt prints a result just before it hands it on: at the kill, each thread may have had one in between.
         have = names - missing
-        assert have <= set(printed), f"run {number}: {have - set(printed)} have a result that dbt never printed"
-        assert set(printed[:-THREADS]) <= have, f"run {number}: {set(printed) - have} were lost"
-        tally.runs += 1
+        assert have <= set(printed), f"{have - set(printed)} have a result that dbt never printed"
+        assert set(printed[:-THREADS]) <= have, f"{set(printed) - have} were lost"
+        tally.killed += not ended
         tally.started += bool(invocations) or ended or bool(printed)
         tally.ended_before_the_kill += ended
         tally.with_some_results += bool(have) and bool(missing)
@@ -156,8 +158,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         tally = rehearse(Path(directory), arguments.runs, arguments.seed)
     print(
-        f"{tally.runs} runs killed: {tally.started} had started, {tally.with_some_results} had only some results, "
-        f"{tally.ended_before_the_kill} had ended; {tally.killed_watches} watches killed. "
+        f"{tally.killed} runs killed, {tally.with_some_results} of them with only some results, and {tally.killed_watches} "
+        f"watches; {tally.ended_before_the_kill} more runs ended first, and {tally.started} runs had started in all. "
         "Every run that started is in the record, no row twice, none lost."
     )
 

@@ -158,8 +158,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         tally = rehearse(Path(directory), arguments.runs, arguments.seed)
     print(
-        f"{tally.killed} runs killed, {tally.with_some_results} of them with only some results, and {tally.killed_watches} "
-        f"watches; {tally.ended_before_the_kill} more runs ended first, and {tally.started} runs had started in all. "
+        f"{tally.killed} runs killed, {tally.with_some_results} of them with only some results; "
+        f"{tally.killed_watches} watches killed; {tally.ended_before_the_kill} more runs ended first; {tally.started} runs had started. "
         "Every run that started is in the record, no row twice, none lost."
     )
 

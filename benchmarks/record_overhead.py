@@ -18,7 +18,7 @@ from statistics import median
 from tests.engines import DuckDB
 from tests.project import Project
 
-TURNS = 3
+TURNS = 2
 MODELS, COLUMNS = 50, 20
 
 

@@ -236,6 +236,8 @@ def test_the_warehouse_is_down(tmp_path: Path) -> None:
     answer = shop.vigil("test")
     assert answer.code == 0, "the checks passed"
     assert "NOT in the record, but kept" in answer.text
+    watched = shop.watch()
+    assert (watched.code, "unjudged 1 runs" in watched.text) == (2, True), "what is kept may be a failure"
     assert len(list(shop.spool.glob("*.jsonl"))) == 1
     shop.rows("drop view vigil_invocation_log")
     assert shop.vigil("test").code == 0
@@ -267,6 +269,64 @@ def test_a_spool_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert shop.rows("select status from check_runs") == [("pass",)]
 
 
+def test_a_run_with_a_wrong_variable_stands_in_no_ones_way(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {"test": "vigil.null_rate"}})
+    shop.vigil("build")
+    assert shop.vigil("test", "--vars", "{vigil_as_of: yesterday}").code == 2
+    assert shop.vigil("test").code == 0
+    assert list(shop.spool.glob("*.jsonl")) == []
+    statuses = shop.rows("select status, checks from invocations order by started_at")
+    assert statuses == [("finished", 1), ("error", 0), ("finished", 1)]
+
+
+def test_one_run_that_cannot_be_recorded_stands_in_no_ones_way(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}})
+    shop.vigil("build")
+    for started_at in ("no time at all", "2026-01-01T00:00:00Z"):
+        file = SpoolFile(shop.spool)
+        file.start({"invocation_id": f"of {started_at}", "started_at": started_at})
+        file.close()
+    answer = shop.watch()
+    assert (answer.code, "unjudged 1 runs" in answer.text) == (2, True)
+    [path] = shop.spool.glob("*.jsonl")
+    assert "no time at all" in path.read_text()
+    assert shop.rows("select status, count(*) from invocations group by all order by all") == [
+        ("finished", 1),
+        ("interrupted", 1),
+    ]
+
+
+def test_empty_judges_nothing(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"failed": {}, "measured": {"test": "vigil.null_rate"}}, NULLS)
+    shop.vigil("build")
+    answer = shop.vigil("build", "--empty")
+    assert (answer.code, "2 checks: 2 not_executed; recorded" in answer.text) == (0, True)
+    assert shop.watch().named("failing") == {"failed", "measured"}
+
+
+def test_skipped_tests_are_recorded(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"failed": {}}, NULLS)
+    below = {"name": "below", "columns": [{"name": "id", "data_tests": [{"not_null": {"name": "skipped"}}]}]}
+    shop.project.write("models/below.sql", "select * from {{ ref('orders') }}")
+    shop.project.write_yaml("models/below.yml", {"models": [below]})
+    answer = shop.vigil("build")
+    assert (answer.code, "1 fail, 1 skipped" in answer.text) == (1, True), answer.text
+    assert shop.rows("select status from check_runs order by all") == [("fail",), ("skipped",)]
+
+
+def test_metrics_and_json_stay_clean_when_a_run_cannot_be_recorded(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, {"fine": {}})
+    shop.vigil("build")
+    file = SpoolFile(shop.spool)
+    file.start({"invocation_id": "i", "started_at": "no time at all"})
+    file.close()
+    status = subprocess.run(
+        [killing.VIGIL, "status", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert [check["state"] for check in json.loads(status.stdout)] == ["ok"]
+    assert "1 runs are kept" in status.stderr
+
+
 def test_record_turned_off(tmp_path: Path) -> None:
     shop = Shop(tmp_path, {"fine": {}})
     assert shop.vigil("build", "--vars", "{vigil_record: false}").code == 0
@@ -284,7 +344,7 @@ def test_record_a_run_that_was_made_elsewhere(tmp_path: Path) -> None:
     path = str(elsewhere / "run_results.json")
     for _ in range(2):
         answer = shop.vigil("record", path)
-        assert (answer.code, answer.text) == (0, "vigil: 2 checks recorded\n")
+        assert (answer.code, answer.text.startswith("vigil: 2 checks recorded, of the run of 20")) == (0, True)
     metadata = json.loads((elsewhere / "run_results.json").read_text())["metadata"]
     [(invocation, checks)] = shop.rows("select distinct invocation_id, checks from vigil_invocation_log")
     assert (invocation, checks) == (metadata["invocation_id"], 2)

@@ -17,13 +17,16 @@ TEST = (*NODE, "column_name", "attached_node", "depends_on", "test_metadata", "r
 CONFIG = ("meta", "group", "severity", "enabled")
 
 
-def record_artifacts(project: Project, run_results: Path, manifest: Path) -> int:
-    """Append a run to the record, and what its manifest expects to the registry; return the number of its data tests.
+def record_artifacts(project: Project, run_results: Path, manifest: Path) -> tuple[int, str]:
+    """Append a run to the record, and what its manifest expects to the registry.
 
     Args:
         project: Whose record.
         run_results: The run_results.json of the run.
         manifest: The manifest.json of the run.
+
+    Returns:
+        The number of the run's data tests, and when it started.
 
     Raises:
         VigilError: A file is not what it should be, or the record cannot be written.
@@ -44,7 +47,7 @@ def record_artifacts(project: Project, run_results: Path, manifest: Path) -> int
     with database_turn(project):
         flush(project)
         record_run(project, facts, entries, _trimmed(nodes))
-    return len(entries)
+    return len(entries), str(facts["started_at"])
 
 
 def _read(file: Path, key: str) -> dict[str, Any]:

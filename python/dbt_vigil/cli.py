@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -114,12 +115,17 @@ _dbt_command("build")
 
 def _print_summary(summary: RunSummary) -> None:
     if summary.dbt.exception is not None:
-        click.echo(f"vigil: dbt stopped: {summary.dbt.exception}", err=True)
+        reason = summary.dbt.exception
+        click.echo(f"vigil: dbt stopped: {reason or type(reason).__name__}", err=True)
     for check in summary.checks:
         if check.status in ("fail", "error", "no_data", "warn"):
             click.echo(f"{check.status:<8} {check.name}: {check.explanation}")
     counts = ", ".join(f"{count} {status}" for status, count in summary.counts().most_common())
-    recorded = {True: "recorded", False: "NOT in the record, but kept", None: "left to dbt to record"}
+    recorded = {
+        True: "recorded",
+        False: "NOT in the record, but kept",
+        None: "left to dbt to record, if var vigil_record is true",
+    }
     click.echo(f"vigil: {len(summary.checks)} checks{': ' + counts if counts else ''}; {recorded[summary.recorded]}")
 
 
@@ -138,8 +144,8 @@ def record(path: Path, manifest: Path | None, **options: Any) -> None:
     """
     from dbt_vigil.artifacts import record_artifacts
 
-    checks = record_artifacts(_project(**options), path, manifest or path.with_name("manifest.json"))
-    click.echo(f"vigil: {checks} checks recorded")
+    checks, started_at = record_artifacts(_project(**options), path, manifest or path.with_name("manifest.json"))
+    click.echo(f"vigil: {checks} checks recorded, of the run of {started_at}")
 
 
 @main.command()
@@ -148,7 +154,9 @@ def record(path: Path, manifest: Path | None, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, every column of check_status.")
 def status(as_of: datetime | None, as_json: bool, **options: Any) -> None:
     """Print the state of every expected check, the worst first."""
-    statuses = _statuses(_project(**options), as_of)
+    project = _project(**options)
+    _flush(project)
+    statuses = read_status(project, as_of)
     if as_json:
         click.echo(json.dumps([asdict(status) for status in statuses], indent=2, default=lambda time: time.isoformat()))
     else:
@@ -172,11 +180,15 @@ def watch(ctx: click.Context, /, as_of: datetime | None, wait: float, url: str |
 
     It needs no parse of the project, so it can run every minute, and while the project itself is broken.
     """
-    statuses = _statuses(_project(**options), as_of, wait)
+    project = _project(**options)
+    kept = _flush(project)
+    statuses = read_status(project, as_of, wait)
     for status in statuses:
         if EXIT_CODES[status.state]:
             click.echo(_alert(status))
-    code = exit_code(statuses)
+    if kept:
+        click.echo(f"unjudged {kept} runs: what they found is in {project.spool_directory}, and not yet in the record")
+    code = UNJUDGED if kept else exit_code(statuses)
     counts = {state: sum(status.state == state for status in statuses) for state in EXIT_CODES}
     click.echo(f"vigil: {len(statuses)} checks: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
     if not statuses:
@@ -205,7 +217,8 @@ def metrics(as_of: datetime | None, output: Path | None, url: str | None, **opti
 
     project = _project(**options)
     moment = as_of or datetime.now(timezone.utc)
-    judgement = Judgement(project.name, project.target_name, moment, _statuses(project, moment))
+    _flush(project)
+    judgement = Judgement(project.name, project.target_name, moment, read_status(project, moment))
     if output:
         write(openmetrics(judgement), output)
     if url:
@@ -220,13 +233,26 @@ def _alert(status: CheckStatus) -> str:
         ran = f"last result {_time(status.last_result_at)}" if status.last_result_at else "it has never run"
         text = f"no result since {_time(status.overdue_since or status.next_due_at)}, when it was due; {ran}"
     elif status.state == "failing":
-        text = f"failing since {_time(status.failing_since)}; {status.last_message or ''}"
+        text = f"failing since {_time(status.failing_since)}; {_measured(status) or status.last_message or ''}"
     else:
         text = f"{status.last_status} at {_time(status.last_ran_at)}; {status.last_message or ''}"
     contact = "".join(
         f"; {name}: {value}" for name, value in (("owner", status.owner), ("runbook", status.runbook)) if value
     )
-    return f"{status.state:<8} {status.check_name} ({guards}): {' '.join(text.split())}{contact}"
+    return f"{status.state:<8} {status.check_name} ({guards}): {_one_line(text + contact)}"
+
+
+def _measured(status: CheckStatus) -> str:
+    if status.last_value is None:
+        return ""
+    bounds = (("at least", status.last_lower_bound), ("at most", status.last_upper_bound))
+    accepted = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+    segment = f" in segment {status.last_segment}" if status.last_segment else ""
+    return f"measured {status.last_value:,.6g}{segment}, accepted is {accepted}"
+
+
+def _one_line(text: str) -> str:
+    return textwrap.shorten(text, 600, placeholder=" ...") if text else ""
 
 
 def _time(moment: datetime | None) -> str:
@@ -239,12 +265,13 @@ def _project(variables: Mapping[str, Any], **options: Any) -> Project:
     )
 
 
-def _statuses(project: Project, as_of: datetime | None, wait: float = 60) -> list[CheckStatus]:
-    if any(project.spool_directory.glob("*.jsonl")):
-        from dbt_vigil.running import flush_if_free
+def _flush(project: Project) -> int:
+    """Write what is in the spool to the record; return how many runs could not be written."""
+    if not any(project.spool_directory.glob("*.jsonl")):
+        return 0
+    from dbt_vigil.running import flush_if_free
 
-        flush_if_free(project)
-    return read_status(project, as_of, wait)
+    return flush_if_free(project)
 
 
 if __name__ == "__main__":

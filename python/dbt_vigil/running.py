@@ -31,12 +31,12 @@ from dbt_vigil.record import wait_for_database
 from dbt_vigil.report import Measurement, describe
 from dbt_vigil.spool import SpoolFile, abandoned_runs
 
-__all__ = ["CheckResult", "RunSummary", "database_turn", "flush", "flush_if_free", "record_run", "run"]
+__all__ = ["CheckResult", "RecordError", "RunSummary", "database_turn", "flush", "flush_if_free", "record_run", "run"]
 
 logger = logging.getLogger(__name__)
 
 # `error` is what could not be judged, as in `vigil watch`.
-EXIT_CODES = {"pass": 0, "warn": 0, "fail": 1, "no_data": 2, "error": 2, "skipped": 2, "not_executed": 0}
+EXIT_CODES = {"pass": 0, "warn": 0, "fail": 1, "no_data": 2, "error": 2, "skipped": 0, "not_executed": 0}
 
 
 @dataclass(frozen=True)
@@ -90,23 +90,32 @@ def run(command: str, arguments: Sequence[str]) -> RunSummary:
         VigilError: The project or its profile cannot be read, or the database stayed locked.
         click.UsageError: dbt has no such argument.
     """
-    project = project_of(command, arguments)
+    params = _params(command, arguments)
+    project = _project_of(params)
     with database_turn(project):
         flush(project)
-        recorder = None if project.vars.get("vigil_record") is False else _recorder(project, command)
+        facts = {"command": command, "is_empty": bool(params.get("empty"))}
+        recorder = None if project.vars.get("vigil_record") is False else _recorder(project, facts)
         with measuring() as seen, _hook_replaced() if recorder else nullcontext():
             result = dbtRunner(callbacks=[recorder.on_event] if recorder else []).invoke([command, *arguments])
         _release(project)
         recorded = None
-        if recorder and recorder.end(result):
+        entries = _entries(result)
+        if recorder and recorder.end(result, entries):
             parses = seen.manifest is not None or result.exception is None
             recorded = parses and flush(project, seen.manifest) == 0
-    return RunSummary(result, tuple(_checks(result)), recorded, bool(project.vars.get("vigil_strict")))
+        # Under --fail-fast dbt's own list may call a test that has failed skipped: what its events say comes first.
+        found = entries | (recorder.results if recorder else {})
+    checks = tuple(_check(entry, bool(params.get("empty"))) for entry in found.values())
+    return RunSummary(result, checks, recorded, bool(project.vars.get("vigil_strict")))
 
 
-def project_of(command: str, arguments: Sequence[str]) -> Project:
-    """The project and the target that dbt would take from the arguments of a command."""
-    params = dbt_cli.commands[command].make_context(command, list(arguments), resilient_parsing=False).params
+def _params(command: str, arguments: Sequence[str]) -> Mapping[str, Any]:
+    """What dbt makes of the arguments of a command."""
+    return dbt_cli.commands[command].make_context(command, list(arguments), resilient_parsing=False).params
+
+
+def _project_of(params: Mapping[str, Any]) -> Project:
     return find_project(
         params.get("project_dir"),
         params.get("profiles_dir"),
@@ -154,27 +163,41 @@ def flush(project: Project, manifest: Manifest | None = None) -> int:
         project: Whose spool and record.
         manifest: dbt's manifest of the project, where it is at hand: without it dbt parses the project.
     """
+    kept = 0
     with abandoned_runs(project.spool_directory) as runs:
         for done, run in enumerate(runs):
             try:
-                record_run(project, run.facts, run.results, dbt_manifest=manifest)
-            except VigilError as error:
+                # Without a result it is not known that dbt took the variable for a time.
+                facts = run.facts if run.results else {**run.facts, "vigil_as_of": ""}
+                record_run(project, facts, run.results, dbt_manifest=manifest)
+                run.remove()
+            except RecordError as error:
                 logger.warning("%s", error)
-                logger.warning(
-                    "%s runs are kept in %s until they can be recorded.", len(runs) - done, project.spool_directory
-                )
-                return len(runs) - done
-            run.remove()
-    return 0
+                kept = len(runs) - done if error.concerns_all else kept + 1
+                if error.concerns_all:
+                    break
+    if kept:
+        logger.warning("%s runs are kept in %s until the record can take them.", kept, project.spool_directory)
+    return kept
 
 
-def flush_if_free(project: Project) -> None:
-    """Flush, unless the database is in use: whoever uses it will."""
+def flush_if_free(project: Project) -> int:
+    """Flush, unless the database is in use: whoever uses it will. Returns how many runs could not be written."""
     try:
         with database_turn(project, timeout=0):
-            flush(project)
+            return flush(project)
     except VigilError as error:
         logger.info("%s", error)
+        return 0
+
+
+class RecordError(VigilError):
+    """A run could not be written to the record."""
+
+    def __init__(self, message: str, *, concerns_all: bool) -> None:
+        """`concerns_all` says that no other run could be written either."""
+        super().__init__(message)
+        self.concerns_all = concerns_all
 
 
 def record_run(
@@ -194,20 +217,25 @@ def record_run(
         dbt_manifest: dbt's manifest of the project, where it is at hand: without it dbt parses the project.
 
     Raises:
-        VigilError: It could not be written.
+        RecordError: It could not be written.
     """
     facts = {"finished_at": None, "message": None} | dict(facts)
     marker = f"vigil: recorded {facts['invocation_id']}"
     seen: list[str] = []
+    reasons: list[str] = []
 
     def on_event(event: EventMsg) -> None:
         if event.info.name == "JinjaLogDebug" and event.data.msg == marker:
             seen.append(marker)
+        elif event.info.name == "JinjaLogWarning":
+            logger.warning("%s", event.data.msg)
+        elif event.info.name in ("RunningOperationCaughtError", "RunningOperationUncaughtError"):
+            reasons.append(event.data.exc)
 
     # As text within text: dbt reads arguments as YAML, which is slow and does not know all that JSON does.
     artifacts = json.dumps({"run": facts, "results": list(results), "manifest": manifest})
     arguments = [
-        "--quiet", "--no-write-json", "run-operation", "vigil.record_artifacts",
+        "--quiet", "--log-level", "none", "--no-write-json", "run-operation", "vigil.record_artifacts",
         "--args", json.dumps({"artifacts": artifacts}),
         "--project-dir", str(project.directory), "--profiles-dir", str(project.profiles_directory),
         "--profile", project.profile_name, "--target", project.target_name,
@@ -223,14 +251,20 @@ def record_run(
             return
         if isinstance(result.exception, FailedToConnectError):
             break
-    raise VigilError(f"dbt could not write to the record: {_scrubbed(_first_lines(result.exception))}")
+    reason = str(result.exception or "".join(reasons[-1:]) or "logs/dbt.log may say why")
+    raise RecordError(
+        f"The run of {facts['started_at']} could not be recorded: {_scrubbed(' '.join(reason.split()))}",
+        concerns_all=result.exception is not None,
+    )
 
 
 class _Recorder:
     """Follows a dbt run by its events, and keeps what it sees in the spool."""
 
-    def __init__(self, project: Project, command: str) -> None:
-        self._project, self._command = project, command
+    def __init__(self, project: Project, facts: Mapping[str, Any]) -> None:
+        self.results: dict[str, Mapping[str, Any]] = {}
+        """The entries of the tests that have ended, by their id."""
+        self._project, self._facts = project, facts
         self._file = SpoolFile(project.spool_directory)
         self._started = False
         self._lock = threading.Lock()
@@ -242,20 +276,30 @@ class _Recorder:
                 info: Any = event.info
                 self._file.start(
                     {
+                        **self._facts,
                         "invocation_id": info.invocation_id,
                         "project_name": self._project.name,
                         "target_name": self._project.target_name,
-                        "command": self._command,
                         "vigil_as_of": str(self._project.vars.get("vigil_as_of") or ""),
                         "started_at": info.ts.ToJsonString(),
                     }
                 )
             elif event.info.name == "NodeFinished" and event.data.node_info.resource_type == "test":
-                self._file.add_result(_entry(event))
+                self._add(_entry(event))
 
-    def end(self, result: dbtRunnerResult) -> bool:
-        """Write down how the run ended, and leave its file to be flushed; return whether there was a run."""
+    def _add(self, entry: Mapping[str, Any]) -> None:
+        self.results[entry["unique_id"]] = entry
+        self._file.add_result(entry)
+
+    def end(self, result: dbtRunnerResult, entries: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Write down how the run ended, with the entries that no event told of, and leave its file to be flushed.
+
+        Returns whether there was a run.
+        """
         if self._started:
+            for check_id, entry in entries.items():
+                if check_id not in self.results:
+                    self._add(entry)
             self._file.end(
                 status=_run_status(result.exception),
                 message=_scrubbed(str(result.exception)) if result.exception else None,
@@ -265,9 +309,9 @@ class _Recorder:
         return self._started
 
 
-def _recorder(project: Project, command: str) -> _Recorder | None:
+def _recorder(project: Project, facts: Mapping[str, Any]) -> _Recorder | None:
     try:
-        return _Recorder(project, command)
+        return _Recorder(project, facts)
     except OSError as error:
         logger.warning(
             "%s cannot be written (%s): a run that is killed now leaves no trace. VIGIL_SPOOL can name another folder.",
@@ -298,6 +342,7 @@ def _entry(event: EventMsg) -> dict[str, Any]:
     has_failures = result["status"] in ("pass", "warn", "fail")
     return {
         "unique_id": event.data.node_info.unique_id,
+        "name": event.data.node_info.node_name,
         "status": result["status"],
         "failures": event.data.run_result.num_failures if has_failures else None,
         "message": _scrubbed(result.get("message")),
@@ -306,30 +351,44 @@ def _entry(event: EventMsg) -> dict[str, Any]:
     }
 
 
-def _first_lines(exception: BaseException | None) -> str:
-    return " ".join(str(exception or "no reason given; logs/dbt.log may tell").split())[:500]
-
-
 def _scrubbed(message: str | None) -> str | None:
     secrets = [value for name, value in os.environ.items() if name.startswith("DBT_ENV_SECRET") and value.strip()]
     return scrub_secrets(message, secrets)[:2000] if message else None
 
 
-def _checks(result: dbtRunnerResult) -> Iterator[CheckResult]:
-    if isinstance(result.result, RunExecutionResult):
-        for entry in result.result.results:
-            node: Any = entry.node
-            if node.resource_type == "test":
-                found = measured(entry.adapter_response)
-                is_no_data = found is not None and found["verdict"] == "no_data" and bool(entry.failures)
-                status = str(entry.status).replace("runtime error", "error")
-                yield CheckResult(
-                    check_id=node.unique_id,
-                    name=node.name,
-                    status="no_data" if is_no_data and status == "fail" else status,
-                    message=_scrubbed(entry.message) or "",
-                    measurement=Measurement.from_row(found) if found else None,
-                )
+def _entries(result: dbtRunnerResult) -> dict[str, Mapping[str, Any]]:
+    """By id, the data tests of dbt's own result as entries of run_results.json."""
+    if not isinstance(result.result, RunExecutionResult):
+        return {}
+    nodes: list[Any] = [entry for entry in result.result.results if str(entry.node.resource_type) == "test"]
+    return {
+        entry.node.unique_id: {
+            "unique_id": entry.node.unique_id,
+            "name": entry.node.name,
+            "status": str(entry.status),
+            "failures": entry.failures,
+            "message": _scrubbed(entry.message),
+            "timing": [timing.to_dict() for timing in entry.timing],
+            "adapter_response": entry.adapter_response,
+        }
+        for entry in nodes
+    }
+
+
+def _check(entry: Mapping[str, Any], is_empty: bool) -> CheckResult:
+    found = measured(entry["adapter_response"])
+    status = "error" if entry["status"] == "runtime error" else entry["status"]
+    if is_empty:
+        status = "not_executed"
+    elif found is not None and found["verdict"] == "no_data" and status == "fail":
+        status = "no_data"
+    return CheckResult(
+        check_id=entry["unique_id"],
+        name=entry["name"],
+        status=status,
+        message=entry["message"] or "",
+        measurement=Measurement.from_row(found) if found else None,
+    )
 
 
 def _release(project: Project) -> None:

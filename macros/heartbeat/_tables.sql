@@ -45,7 +45,7 @@
 
 
 {% macro _create_record() %}
-  {#- Returns whether the tables are there. Nothing is sent but one probe when they are. -#}
+  {#- Makes the tables, if a probe says that one is missing. What cannot be made is noticed where it is written to. -#}
   {% set tables = ['vigil_check_log', 'vigil_registry_log', 'vigil_invocation_log'] %}
   {% set probe %}
     select 1 as one from {% for table in tables %}{{ vigil._record_table(table) }}{{ ', ' if not loop.last }}{% endfor %} limit 0

@@ -1,3 +1,3 @@
-"""Vigil's Python side: the demo, and the words in which a measurement is reported."""
+"""Vigil's Python side: the command `vigil`, what it runs, records and watches, and the demo."""
 
 __version__ = "0.1.0"

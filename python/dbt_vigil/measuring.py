@@ -17,6 +17,8 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import GenericTestNode, TestNode
 from dbt.task.test import TestResultData, TestRunner
 
+from dbt_vigil.record import literal
+
 __all__ = ["measured", "measuring"]
 
 TEXT = ("check_name", "segment", "verdict")
@@ -86,16 +88,9 @@ def _finite(number: float | None) -> float | None:
 def _literals(rows: Sequence[Row], engine: str) -> str:
     return " union all ".join(
         "select " + ", ".join(
-            [f"cast({_text(row[name], engine)} as string) as {name}" for name in TEXT]
-            + [f"cast({_text(row[name], engine)} as double) as {name}" for name in NUMBERS if name != "failed"]
+            [f"cast({literal(row[name], engine)} as string) as {name}" for name in TEXT]
+            + [f"cast({literal(row[name], engine)} as double) as {name}" for name in NUMBERS if name != "failed"]
             + [f"{int(row['failed'])} as failed"]
         )
         for row in rows
     )  # fmt: skip
-
-
-def _text(value: Any, engine: str) -> str:
-    if value is None:
-        return "null"
-    text = str(value)
-    return "'" + (text.replace("\\", "\\\\") if engine == "spark" else text).replace("'", "''") + "'"

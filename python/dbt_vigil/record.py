@@ -15,7 +15,7 @@ from jinja2 import Environment
 
 from dbt_vigil.project import Project, VigilError
 
-__all__ = ["CheckStatus", "read_status", "status_sql", "wait_for_database"]
+__all__ = ["CheckStatus", "literal", "read_status", "status_sql", "wait_for_database"]
 
 VIEWS = Path(__file__).parent / "views"
 LOGS = {"runs": "vigil_check_log", "registry": "vigil_registry_log"}
@@ -99,7 +99,7 @@ def status_sql(project: Project, moment: datetime) -> str:
         for field in fields(CheckStatus)
     )
     key = " and ".join(
-        f"{column} = '{_escaped(value, project.engine)}'"
+        f"{column} = {literal(value, project.engine)}"
         for column, value in (("project_name", project.name), ("target_name", project.target_name))
     )
     return f"select {selected} from ({status}) as status where {key}"
@@ -113,8 +113,12 @@ def _macros() -> dict[str, Any]:
     return found
 
 
-def _escaped(text: str, engine: str) -> str:
-    return (text.replace("\\", "\\\\") if engine == "spark" else text).replace("'", "''")
+def literal(value: object, engine: str) -> str:
+    """A value as a text literal of the engine's SQL, or null."""
+    if value is None:
+        return "null"
+    text = str(value)
+    return "'" + (text.replace("\\", "\\\\") if engine == "spark" else text).replace("'", "''") + "'"
 
 
 def _converted(row: Mapping[str, Any]) -> dict[str, Any]:

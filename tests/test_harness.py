@@ -535,7 +535,7 @@ def test_it_waits_for_whoever_has_the_database(tmp_path: Path, command: str, mon
         waits.append(seconds)
         holder.communicate("")
 
-    monkeypatch.setattr("dbt_vigil.record.time.sleep", until_it_lets_go)
+    monkeypatch.setattr("dbt_vigil.record.sleep", until_it_lets_go)
     assert shop.vigil(command).code == 0
     assert len(waits) == 1
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Protocol
 
 import duckdb
@@ -159,14 +159,14 @@ def wait_for_database(file: Path, seconds: float, *, read_only: bool) -> duckdb.
     Raises:
         VigilError: It stayed locked, or is no database.
     """
-    deadline = time.monotonic() + seconds
+    deadline = monotonic() + seconds
     while True:
         try:
             return duckdb.connect(str(file), read_only=read_only)
         except duckdb.IOException as error:
-            if "lock" not in str(error).lower() or time.monotonic() > deadline:
+            if "lock" not in str(error).lower() or monotonic() > deadline:
                 raise VigilError(f"{file} cannot be opened: {error}") from error
-            time.sleep(0.05)
+            sleep(0.05)
 
 
 class _DuckDB:

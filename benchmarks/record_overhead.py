@@ -18,7 +18,7 @@ from statistics import median
 from tests.engines import DuckDB
 from tests.project import Project
 
-TURNS = 2
+TURNS = 3
 MODELS, COLUMNS = 50, 20
 
 

@@ -65,21 +65,28 @@
   {#- Appends a run to the record; returns whether it can be read there. Whatever was written twice is shown once by the models. -#}
   {% do vigil._create_record() %}
   {% set expected = vigil._expected_checks(manifest, run) %}
-  {% set checks = vigil._check_rows(run, results, expected) %}
-  {% set rest = {'vigil_registry_log': vigil._registry_changes(run, expected), 'vigil_invocation_log': [dict(run, checks=checks | length)]} %}
-  {% set written = vigil._is_written(run, dict(rest, vigil_check_log=checks)) %}
+  {% set changes = vigil._registry_changes(run, expected) %}
   {% set outcome = namespace(written=false) %}
   {% for attempt in range(3) %}
     {% if not outcome.written %}
-      {% set statements = vigil._inserts('vigil_check_log', checks, measurements if loop.first else {}) %}
-      {% for table, rows in rest.items() %}
-        {% do statements.extend(vigil._inserts(table, rows)) %}
-      {% endfor %}
-      {% set outcome.written = vigil._run_all(statements + [written], strict and loop.last) %}
+      {% set statements = vigil._statements(run, results, expected, changes, measurements if loop.first else {}) %}
+      {% set outcome.written = vigil._run_all(statements, strict and loop.last) %}
     {% endif %}
   {% endfor %}
   {% if outcome.written %}
     {% do log('vigil: recorded ' ~ run.invocation_id) %}{# which the harness waits for #}
   {% endif %}
   {{ return(outcome.written) }}
+{% endmacro %}
+
+
+{% macro _statements(run, results, expected, registry_changes, measurements) %}
+  {#- What appends a run to the record, and last a query that is an error unless all of it can be read there. -#}
+  {% set checks = vigil._check_rows(run, results, expected) %}
+  {% set rest = {'vigil_registry_log': registry_changes, 'vigil_invocation_log': [dict(run, checks=checks | length)]} %}
+  {% set statements = vigil._inserts('vigil_check_log', checks, measurements) %}
+  {% for table, rows in rest.items() %}
+    {% do statements.extend(vigil._inserts(table, rows)) %}
+  {% endfor %}
+  {{ return(statements + [vigil._is_written(run, dict(rest, vigil_check_log=checks))]) }}
 {% endmacro %}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dbt_vigil.project import Project, VigilError
-from dbt_vigil.running import database_turn, flush, record_run
+from dbt_vigil.running import flush, record_run
+from dbt_vigil.turns import database_turn
 
 __all__ = ["record_artifacts"]
 

@@ -21,7 +21,7 @@ from dbt_vigil.record import CheckStatus, read_status
 from dbt_vigil.watching import EXIT_CODES, UNJUDGED, exit_code, ping
 
 if TYPE_CHECKING:
-    from dbt_vigil.running import RunSummary
+    from dbt_vigil.summary import RunSummary
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,18 +95,35 @@ def _dbt_command(name: str) -> None:
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h"]},
         help=f"""Run `dbt {name}`, with dbt's own arguments, and see to it that the record gets every result.
 
-        What a run did survives its death: the next vigil command writes it to the record.
-        `dbt {name} --help` lists the arguments.
+        Tests share statements, with the verdicts of dbt. What a run did survives its death: the next vigil command writes
+        it to the record. `dbt {name} --help` lists the arguments; --debug says why a run needs dbt.
         """,
     )
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     @click.pass_context
-    def command(ctx: click.Context, arguments: tuple[str, ...]) -> None:
-        from dbt_vigil.running import run
-
-        summary = run(name, arguments)
-        _print_summary(summary)
+    def command(ctx: click.Context, as_json: bool, arguments: tuple[str, ...]) -> None:
+        if {"--debug", "-d"} & set(arguments):
+            logging.getLogger("dbt_vigil").setLevel(logging.DEBUG)
+        summary = _run(name, arguments, as_json)
+        if as_json:
+            click.echo(json.dumps(summary.to_json(), indent=2))
+        else:
+            _print_summary(summary)
         ctx.exit(summary.exit_code)
+
+
+def _run(command: str, arguments: tuple[str, ...], as_json: bool) -> RunSummary:
+    if command == "test":
+        from dbt_vigil.progress import Lines, Table
+        from dbt_vigil.warm import run_stored
+
+        summary = run_stored(arguments, None if as_json else Table if sys.stdout.isatty() else Lines)
+        if summary:
+            return summary
+    from dbt_vigil.running import run
+
+    return run(command, arguments, quietly=as_json)
 
 
 _dbt_command("test")
@@ -114,12 +131,14 @@ _dbt_command("build")
 
 
 def _print_summary(summary: RunSummary) -> None:
-    if summary.dbt.exception is not None:
-        reason = summary.dbt.exception
-        click.echo(f"vigil: dbt stopped: {reason or type(reason).__name__}", err=True)
-    for check in summary.checks:
-        if check.status in ("fail", "error", "no_data", "warn"):
-            click.echo(f"{check.status:<8} {check.name}: {check.explanation}")
+    from dbt_vigil.progress import PROBLEMS, timing
+
+    if summary.stopped_by is not None:
+        click.echo(f"vigil: dbt stopped: {summary.stopped_by}", err=True)
+    if summary.path == "dbt":
+        for check in summary.checks:
+            if check.status in PROBLEMS:
+                click.echo(f"{check.status:<8} {check.name}: {check.explanation}")
     counts = ", ".join(f"{count} {status}" for status, count in summary.counts().most_common())
     recorded = {
         True: "recorded",
@@ -127,6 +146,28 @@ def _print_summary(summary: RunSummary) -> None:
         None: "left to dbt to record, if var vigil_record is true",
     }
     click.echo(f"vigil: {len(summary.checks)} checks{': ' + counts if counts else ''}; {recorded[summary.recorded]}")
+    if summary.statements:
+        click.echo(f"vigil: {timing(summary)}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.option("--explain", is_flag=True, help="Print the engine's own plan of each statement too.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def plan(explain: bool, arguments: tuple[str, ...]) -> None:
+    """Print which tests share which statement, why, and the SQL. Nothing is run.
+
+    The arguments are those of `dbt compile`, such as `--select`.
+    """
+    from dbt_vigil.planning import explained, plan_suite
+    from dbt_vigil.warm import project_of
+
+    project = project_of(arguments)
+    suite = plan_suite(project, arguments)
+    for line in suite.lines():
+        click.echo(line)
+    if explain:
+        for number, text in enumerate(explained(project, suite), 1):
+            click.echo(f"-- The engine's plan of statement {number}\n{text}")
 
 
 @main.command()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 import duckdb
 from jinja2 import Environment
 
 from dbt_vigil.project import Project, VigilError
 
-__all__ = ["CheckStatus", "literal", "read_status", "status_sql", "wait_for_database"]
+__all__ = ["CheckStatus", "literal", "read_status", "status_sql", "view_macros", "wait_for_database", "when_unlocked"]
+
+T = TypeVar("T")
 
 VIEWS = Path(__file__).parent / "views"
 LOGS = {"runs": "vigil_check_log", "registry": "vigil_registry_log"}
@@ -56,12 +58,6 @@ class CheckStatus:
     registered_at: datetime
 
 
-class Connection(Protocol):
-    """A connection that answers a query with rows."""
-
-    def rows(self, sql: str) -> Sequence[Sequence[Any]]: ...
-
-
 def read_status(project: Project, as_of: datetime | None = None, wait: float = 60) -> list[CheckStatus]:
     """Judge every expected check of a project and target, the worst first.
 
@@ -75,8 +71,7 @@ def read_status(project: Project, as_of: datetime | None = None, wait: float = 6
     """
     moment = (as_of or datetime.now(timezone.utc)).astimezone(timezone.utc)
     columns = [field.name for field in fields(CheckStatus)]
-    with _connection(project, wait) as connection:
-        rows = connection.rows(status_sql(project, moment))
+    rows = _rows(project, status_sql(project, moment), wait)
     statuses = [CheckStatus(**_converted(dict(zip(columns, row, strict=True)))) for row in rows]
     order = ("unjudged", "overdue", "failing", "waiting", "ok")
     return sorted(
@@ -86,7 +81,7 @@ def read_status(project: Project, as_of: datetime | None = None, wait: float = 6
 
 def status_sql(project: Project, moment: datetime) -> str:
     """The query of the model `check_status`, for one project and target at a moment. Times are microseconds in it."""
-    render = _macros()
+    render = view_macros()
     quote = QUOTES[project.engine]
     schema = project.record_schema.replace(quote, quote * 2)
     logs = {name: f"{quote}{schema}{quote}.{quote}{table}{quote}" for name, table in LOGS.items()}
@@ -105,7 +100,8 @@ def status_sql(project: Project, moment: datetime) -> str:
     return f"select {selected} from ({status}) as status where {key}"
 
 
-def _macros() -> dict[str, Any]:
+def view_macros() -> dict[str, Any]:
+    """The texts of the record's views, as functions of the names of its tables."""
     environment = Environment()
     found: dict[str, Any] = {}
     for file in VIEWS.glob("*.sql"):
@@ -130,27 +126,25 @@ def _converted(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _connection(project: Project, wait: float) -> Iterator[Connection]:
+def _rows(project: Project, sql: str, wait: float) -> Sequence[Sequence[Any]]:
+    from dbt_vigil.connecting import NotHonoured, QueryError, direct_connection
+
     if project.engine not in MICROSECONDS:
         raise VigilError(f"The record of a {project.engine} target cannot be read. Accepted: duckdb, spark.")
-    extras = {"attach", "secrets", "plugins", "extensions", "filesystems", "is_ducklake"} & set(project.credentials)
-    if project.database_file is not None and not extras:
-        with _duckdb_file(project.database_file, wait) as connection:
-            yield connection
-    else:
+    if project.database_file is not None and not project.database_file.exists():
+        raise VigilError(f"There is no record: {project.database_file} does not exist.")
+    try:
+        with closing(direct_connection(project, wait=wait, read_only=True)) as connection:
+            return connection.rows(sql)[1]
+    except NotHonoured:
         from dbt_vigil.adapter import adapter_connection
 
-        with adapter_connection(project) as connection:
-            yield connection
-
-
-@contextmanager
-def _duckdb_file(file: Path, wait: float) -> Iterator[Connection]:
-    if not file.exists():
-        raise VigilError(f"There is no record: {file} does not exist.")
-    with wait_for_database(file, wait, read_only=True) as connection:
-        yield _DuckDB(connection)
+        with adapter_connection(project) as adapter:
+            return adapter.rows(sql)
+    except QueryError as error:
+        if isinstance(error.__cause__, duckdb.CatalogException):
+            raise VigilError(f"There is no record in this database yet: {str(error).splitlines()[0]}") from error
+        raise VigilError(f"The record cannot be read: {error}") from error
 
 
 def wait_for_database(file: Path, seconds: float, *, read_only: bool) -> duckdb.DuckDBPyConnection:
@@ -159,25 +153,19 @@ def wait_for_database(file: Path, seconds: float, *, read_only: bool) -> duckdb.
     Raises:
         VigilError: It stayed locked, or is no database.
     """
+    try:
+        return when_unlocked(lambda: duckdb.connect(str(file), read_only=read_only), seconds)
+    except duckdb.IOException as error:
+        raise VigilError(f"{file} cannot be opened: {error}") from error
+
+
+def when_unlocked(connect: Callable[[], T], seconds: float) -> T:
+    """What `connect` returns, called again for as many seconds as another process has the DuckDB file locked."""
     deadline = monotonic() + seconds
     while True:
         try:
-            return duckdb.connect(str(file), read_only=read_only)
+            return connect()
         except duckdb.IOException as error:
             if "lock" not in str(error).lower() or monotonic() > deadline:
-                raise VigilError(f"{file} cannot be opened: {error}") from error
-            sleep(0.05)
-
-
-class _DuckDB:
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def rows(self, sql: str) -> Sequence[Sequence[Any]]:
-        try:
-            rows: Sequence[Sequence[Any]] = self._connection.execute(sql).fetchall()
-        except duckdb.CatalogException as error:
-            raise VigilError(f"There is no record in this database yet: {str(error).splitlines()[0]}") from error
-        except duckdb.Error as error:
-            raise VigilError(f"The record cannot be read: {error}") from error
-        return rows
+                raise
+        sleep(0.05)

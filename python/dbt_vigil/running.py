@@ -8,14 +8,13 @@ import os
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-import portalocker
+import click
+import yaml
 from dbt.adapters.exceptions.connection import FailedToConnectError
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import cli as dbt_cli
@@ -25,94 +24,99 @@ from dbt_common.events.base_types import EventMsg
 from dbt_common.exceptions import scrub_secrets
 from google.protobuf.json_format import MessageToDict
 
-from dbt_vigil.measuring import measured, measuring
+from dbt_vigil.batching import Batches, batching
 from dbt_vigil.project import Project, VigilError, find_project
-from dbt_vigil.record import wait_for_database
-from dbt_vigil.report import Measurement, describe
 from dbt_vigil.spool import SpoolFile, abandoned_runs
+from dbt_vigil.stored import plan_file, without_as_of
+from dbt_vigil.summary import RunSummary, check_result
+from dbt_vigil.turns import database_turn
 
-__all__ = ["CheckResult", "RecordError", "RunSummary", "database_turn", "flush", "flush_if_free", "record_run", "run"]
+__all__ = ["RecordError", "close_connections", "flush", "flush_if_free", "record_run", "run"]
 
 logger = logging.getLogger(__name__)
 
-# `error` is what could not be judged, as in `vigil watch`.
-EXIT_CODES = {"pass": 0, "warn": 0, "fail": 1, "no_data": 2, "error": 2, "skipped": 0, "not_executed": 0}
+QUIETLY = ("--quiet", "--log-level", "none")
 
 
-@dataclass(frozen=True)
-class CheckResult:
-    """What became of one data test."""
-
-    check_id: str
-    name: str
-    status: str
-    message: str
-    measurement: Measurement | None
-
-    @property
-    def explanation(self) -> str:
-        """What was measured, in words; dbt's message where nothing was."""
-        return describe(self.measurement) if self.measurement else " ".join(self.message.split())
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What became of a run: dbt's own result, its data tests, and whether the record has them."""
-
-    dbt: dbtRunnerResult
-    checks: tuple[CheckResult, ...]
-    recorded: bool | None
-    """None when that was left to dbt's hook, or var `vigil_record` is false."""
-    strict: bool
-    """Var `vigil_strict`: a run that is not in the record is an error."""
-
-    @property
-    def exit_code(self) -> int:
-        """0 when all is fine, 1 when a check failed, 2 when something errored or could not be judged."""
-        if self.dbt.exception is not None or (self.strict and self.recorded is False):
-            return 2
-        worst = max((EXIT_CODES[check.status] for check in self.checks), default=0)
-        return worst if self.dbt.success or worst else 2
-
-    def counts(self) -> Counter[str]:
-        """How many data tests have each status."""
-        return Counter(check.status for check in self.checks)
-
-
-def run(command: str, arguments: Sequence[str]) -> RunSummary:
+def run(command: str, arguments: Sequence[str], *, quietly: bool = False) -> RunSummary:
     """Run `dbt test` or `dbt build` in this process and see to it that the record gets every result.
 
     Args:
         command: `test` or `build`.
         arguments: dbt's own arguments of that command.
+        quietly: Let dbt print nothing.
 
     Raises:
         VigilError: The project or its profile cannot be read, or the database stayed locked.
         click.UsageError: dbt has no such argument.
     """
-    params = _params(command, arguments)
-    project = _project_of(params)
+    started = time.monotonic()
+    context = _context(command, arguments)
+    project = _project_of(context.params)
     with database_turn(project):
         flush(project)
-        facts = {"command": command, "is_empty": bool(params.get("empty"))}
+        facts: dict[str, Any] = {"command": command, "is_empty": bool(context.params.get("empty"))}
         recorder = None if project.vars.get("vigil_record") is False else _recorder(project, facts)
-        with measuring() as seen, _hook_replaced() if recorder else nullcontext():
-            result = dbtRunner(callbacks=[recorder.on_event] if recorder else []).invoke([command, *arguments])
-        _release(project)
+        with batching() as batches, _hook_replaced() if recorder else nullcontext():
+            result = dbtRunner(callbacks=[recorder.on_event] if recorder else []).invoke(
+                [*(QUIETLY if quietly else ()), command, *arguments]
+            )
+        ran = time.monotonic()
+        if command == "test":
+            _store(project, arguments, context, batches, result, records=recorder is not None)
+        close_connections(project)
         recorded = None
         entries = _entries(result)
         if recorder and recorder.end(result, entries):
-            parses = seen.manifest is not None or result.exception is None
-            recorded = parses and flush(project, seen.manifest) == 0
+            parses = batches.manifest is not None or result.exception is None
+            recorded = parses and flush(project, batches.manifest) == 0
         # Under --fail-fast dbt's own list may call a test that has failed skipped: what its events say comes first.
         found = entries | (recorder.results if recorder else {})
-    checks = tuple(_check(entry, bool(params.get("empty"))) for entry in found.values())
-    return RunSummary(result, checks, recorded, bool(project.vars.get("vigil_strict")))
+    first = batches.started or ran
+    return RunSummary(
+        checks=tuple(check_result(entry, is_empty=facts["is_empty"]) for entry in found.values()),
+        recorded=recorded,
+        succeeded=result.success,
+        stopped_by=None if result.exception is None else str(result.exception) or type(result.exception).__name__,
+        others_failed=_others_failed(result),
+        strict=bool(project.vars.get("vigil_strict")),
+        statements=batches.statements(),
+        seconds={
+            "start": first - started,
+            "checks": ran - first,
+            "record": time.monotonic() - ran,
+            "total": time.monotonic() - started,
+        },
+    )
 
 
-def _params(command: str, arguments: Sequence[str]) -> Mapping[str, Any]:
+def _store(
+    project: Project,
+    arguments: Sequence[str],
+    context: click.Context,
+    batches: Batches,
+    result: dbtRunnerResult,
+    *,
+    records: bool,
+) -> None:
+    """Keep the plan of a run, for the next one; log why not, where only dbt can run it."""
+    from dbt_vigil.storing import NotStored, stored_plan
+
+    rest, variables = without_as_of(arguments)
+    file = plan_file(project.directory, rest, variables)
+    try:
+        if not isinstance(result.result, RunExecutionResult):
+            raise NotStored("dbt stopped")
+        nodes: list[Any] = [entry.node for entry in result.result.results]
+        stored_plan(batches, context, nodes, records).save(file)
+    except Exception as reason:  # the run counts, whatever becomes of its plan
+        logger.debug("The next run needs dbt too: %s", reason, exc_info=not isinstance(reason, NotStored))
+        file.unlink(missing_ok=True)
+
+
+def _context(command: str, arguments: Sequence[str]) -> click.Context:
     """What dbt makes of the arguments of a command."""
-    return dbt_cli.commands[command].make_context(command, list(arguments), resilient_parsing=False).params
+    return dbt_cli.commands[command].make_context(command, list(arguments), resilient_parsing=False)
 
 
 def _project_of(params: Mapping[str, Any]) -> Project:
@@ -123,37 +127,6 @@ def _project_of(params: Mapping[str, Any]) -> Project:
         params.get("target"),
         params.get("vars"),
     )
-
-
-@contextmanager
-def database_turn(project: Project, timeout: float | None = None) -> Iterator[None]:
-    """Wait for this process's turn where the database lets one process write at a time, that is for a DuckDB file.
-
-    Args:
-        project: Whose database.
-        timeout: Seconds to wait. Default: VIGIL_LOCK_TIMEOUT, or an hour.
-
-    Raises:
-        VigilError: It was not this process's turn for so long.
-    """
-    seconds = float(os.environ.get("VIGIL_LOCK_TIMEOUT", "3600")) if timeout is None else timeout
-    file = project.database_file
-    if file is None:
-        yield
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    turn = portalocker.Lock(file.with_name(file.name + ".vigil-lock"), "a", timeout=seconds, check_interval=0.05)
-    try:
-        turn.acquire()
-    except portalocker.LockException as error:
-        raise VigilError(
-            f"{file} was in use by another vigil command for {seconds:g} s (VIGIL_LOCK_TIMEOUT)."
-        ) from error
-    try:
-        wait_for_database(file, seconds, read_only=False).close()
-        yield
-    finally:
-        turn.release()
 
 
 def flush(project: Project, manifest: Manifest | None = None) -> int:
@@ -239,14 +212,14 @@ def record_run(
         "--args", json.dumps({"artifacts": artifacts}),
         "--project-dir", str(project.directory), "--profiles-dir", str(project.profiles_directory),
         "--profile", project.profile_name, "--target", project.target_name,
-        "--vars", json.dumps(project.given_vars),
+        "--vars", yaml.safe_dump(dict(project.given_vars), default_flow_style=True),
     ]  # fmt: skip
     # Writers of one plain table on Spark get in each other's way. What was written twice is shown once.
     for attempt in range(1 if project.engine == "duckdb" else 10):
         if attempt:
             time.sleep(attempt * random.random())
         result = dbtRunner(manifest=dbt_manifest, callbacks=[on_event]).invoke(arguments)
-        _release(project)
+        close_connections(project)
         if seen:
             return
         if isinstance(result.exception, FailedToConnectError):
@@ -375,23 +348,16 @@ def _entries(result: dbtRunnerResult) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _check(entry: Mapping[str, Any], is_empty: bool) -> CheckResult:
-    found = measured(entry["adapter_response"])
-    status = "error" if entry["status"] == "runtime error" else entry["status"]
-    if is_empty:
-        status = "not_executed"
-    elif found is not None and found["verdict"] == "no_data" and status == "fail":
-        status = "no_data"
-    return CheckResult(
-        check_id=entry["unique_id"],
-        name=entry["name"],
-        status=status,
-        message=entry["message"] or "",
-        measurement=Measurement.from_row(found) if found else None,
+def _others_failed(result: dbtRunnerResult) -> bool:
+    results: list[Any] = list(result.result.results) if isinstance(result.result, RunExecutionResult) else []
+    return any(
+        str(entry.status) in ("error", "fail", "partial success") and str(entry.node.resource_type) != "test"
+        for entry in results
     )
 
 
-def _release(project: Project) -> None:
+def close_connections(project: Project) -> None:
+    """Let go of what dbt's adapters hold open."""
     # dbt-duckdb keeps the database open, and with it locked, until the process ends.
     if project.engine == "duckdb":
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager

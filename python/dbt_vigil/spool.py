@@ -51,6 +51,10 @@ class SpoolFile:
         self._write("ended", facts)
         os.fsync(self._file.fileno())
 
+    def remove(self) -> None:
+        """Remove the run from the spool: the record has it."""
+        self._path.unlink()
+
     def close(self) -> None:
         """Let go of the file: the run is whoever's who flushes the spool. One that never started leaves nothing."""
         if self._path.suffix == ".new":

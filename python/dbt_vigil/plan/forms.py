@@ -1,0 +1,82 @@
+"""What the planner reads and writes: frozen records of text, which a stored plan keeps as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["JUDGED", "MEASURED", "Aggregate", "AntiJoin", "CompiledTest", "Form", "Statement", "Verdict"]
+
+JUDGED = ("segment", "value", "lower_bound", "upper_bound", "numerator", "denominator")
+"""The columns of a check's row that its verdict depends on."""
+MEASURED = ("check_name", *JUDGED, "verdict", "failed")
+"""The columns of a check's row."""
+
+
+@dataclass(frozen=True)
+class CompiledTest:
+    """A data test as dbt compiled it, and the configuration that decides its result."""
+
+    test_id: str
+    sql: str
+    fail_calc: str = "count(*)"
+    warn_if: str = "!= 0"
+    error_if: str = "!= 0"
+    limit: int | None = None
+    is_check: bool = False
+    """Whether its rows are those of a check of the package."""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """`function(argument)` over the rows of `table` for which `where` holds; all as SQL, `where` empty for every row."""
+
+    function: str
+    argument: str
+    table: str
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class AntiJoin:
+    """The number of rows of `child` whose keys no row of `parent` has. Both are queries with columns `key_0`, `key_1`, …"""
+
+    child: str
+    parent: str
+    keys: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a check judges its row: expressions over the columns JUDGED, and `failed` over `verdict` as well."""
+
+    check_name: str
+    verdict: str
+    failed: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the result of a test is computed.
+
+    Either from `aggregates`, which `values` call `vigil_0`, `vigil_1` and so on, or, without any, from the rows of `query`,
+    as dbt would.
+    """
+
+    test: CompiledTest
+    why: str
+    query: str = ""
+    aggregates: tuple[Aggregate | AntiJoin, ...] = ()
+    values: tuple[str, ...] = ()
+    """Of a check the columns JUDGED, of any other test the number of failures."""
+    verdict: Verdict | None = None
+    is_exact: bool = True
+    """False where it is only known whether the number is 0, which is cheaper. 0 is then the test's own 0."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement which answers several tests, in the order of `forms`."""
+
+    sql: str
+    forms: tuple[Form, ...]
+    why: str

@@ -1,0 +1,143 @@
+"""Reads a compiled test: whether its query can stand in a statement with others, and in which form it is cheapest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import TokenType
+
+from dbt_vigil.plan.forms import JUDGED, Aggregate, AntiJoin, CompiledTest, Form, Verdict
+from dbt_vigil.plan.rewrites import as_anti_join, counted_where, rows_outside
+from dbt_vigil.plan.single_row import NotRecognisedError, read_query
+
+__all__ = ["read"]
+
+CHECK_FAIL_CALC = "coalesce(sum(failed), 1)"
+ROW_COUNT = "count(*)"
+BRACKETS = {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}
+UNFIT = (TokenType.SEMICOLON, TokenType.BLOCK_START, TokenType.COMMENT)
+
+
+def read(test: CompiledTest, engine: str) -> Form | None:
+    """Read a test in its cheapest form.
+
+    Args:
+        test: The test.
+        engine: `duckdb` or `spark`, which are names of sqlglot's dialects too.
+
+    Returns:
+        The form, or None where only dbt's own statement is surely the same.
+    """
+    if not _stands_alone(test.sql, engine) or not all(
+        _is_condition(f"{test.fail_calc}{condition}", engine)
+        for condition in ("", f" {test.warn_if}", f" {test.error_if}")
+    ):
+        return None
+    own = Form(test, "its own query", _limited(test))
+    if test.limit == 0:
+        return own
+    try:
+        return _recognised(test, sqlglot.parse_one(test.sql, read=engine), engine) or own
+    except (NotRecognisedError, SqlglotError):
+        return own
+
+
+def _recognised(test: CompiledTest, query: exp.Expr, engine: str) -> Form | None:
+    return _check(test, query, engine) if test.is_check else _count(test, query, engine)
+
+
+def _check(test: CompiledTest, query: exp.Expr, engine: str) -> Form | None:
+    """A check, which judges one row of CTE `judged`."""
+    if not isinstance(query, exp.Select):
+        return None
+    ctes = {cte.alias: cte.this for cte in query.ctes}
+    if test.fail_calc.strip() != CHECK_FAIL_CALC or not {"judged", "verdicts"} <= set(ctes) or query.args.get("order"):
+        return None
+    judged = ctes["judged"].copy()
+    judged.set(
+        "with_", exp.With(expressions=[cte.copy() for cte in query.ctes if cte.alias not in ("judged", "verdicts")])
+    )
+    row, aggregates = read_query(counted_where(judged) or judged, engine)
+    last = {item.alias_or_name: item.unalias().sql(engine) for item in query.selects}
+    verdict = {item.alias_or_name: item.unalias().sql(engine) for item in ctes["verdicts"].selects}["verdict"]
+    values = tuple(row.columns[name].sql(engine) for name in JUDGED)
+    return Form(
+        test,
+        f"aggregates of {_tables(aggregates)}",
+        aggregates=aggregates,
+        values=values,
+        verdict=Verdict(last["check_name"], verdict, last["failed"]),
+    )
+
+
+def _count(test: CompiledTest, query: exp.Expr, engine: str) -> Form | None:
+    """A test that counts rows."""
+    if test.fail_calc.strip() != ROW_COUNT or not _is_kept(query, test.sql, engine):
+        return None
+    values, orphans = rows_outside(query), as_anti_join(query)
+    if engine == "duckdb" and values is None and orphans is None:
+        return None  # DuckDB answers such a query as it stands
+    row, aggregates = read_query(values or orphans or query, engine)
+    if list(row.columns) != ["row_count"]:
+        return None
+    failures = row.columns["row_count"].sql(engine)
+    if test.limit is not None:
+        failures = f"least({failures}, {test.limit})"
+    what = "rows outside the list" if values else "orphans" if orphans else "rows"
+    return Form(
+        test, f"{what} of {_tables(aggregates)}", aggregates=aggregates, values=(failures,), is_exact=values is None
+    )
+
+
+def _tables(aggregates: Iterable[Aggregate | AntiJoin]) -> str:
+    return ", ".join(dict.fromkeys("a join" if isinstance(a, AntiJoin) else a.table for a in aggregates))
+
+
+def _limited(test: CompiledTest) -> str:
+    return test.sql if test.limit is None else f"select * from (\n{test.sql}\n) limited limit {test.limit}"
+
+
+def _stands_alone(sql: str, engine: str) -> bool:
+    """Whether a text is one query: what it opens it closes, and nothing follows it."""
+    try:
+        tokens = sqlglot.tokenize(sql, read=engine)
+    except SqlglotError:
+        return False
+    depth = 0
+    for token in tokens:
+        depth += BRACKETS.get(token.token_type, 0)
+        if depth < 0 or token.token_type in UNFIT:
+            return False
+    return depth == 0 and bool(tokens) and tokens[0].token_type in (TokenType.SELECT, TokenType.WITH)
+
+
+@lru_cache(maxsize=1000)
+def _is_condition(text: str, engine: str) -> bool:
+    try:
+        tree = sqlglot.parse_one(f"select {text}", read=engine)
+    except SqlglotError:
+        return False
+    if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or "--" in text or "/*" in text:
+        return False
+    return not isinstance(tree.expressions[0], exp.Alias) and set(k for k, v in tree.args.items() if v) == {
+        "expressions"
+    }
+
+
+def _is_kept(tree: exp.Expr, sql: str, engine: str) -> bool:
+    """Whether sqlglot writes what it read: word by word, though `x is not null` may come out as `not x is null`."""
+
+    def words(text: str) -> Counter[str]:
+        found = Counter(
+            token.text if token.token_type in (TokenType.STRING, TokenType.IDENTIFIER) else token.text.lower()
+            for token in sqlglot.tokenize(text, read=engine)
+        )
+        found["<>"] += found.pop("!=", 0)
+        return Counter({word: n for word, n in found.items() if n and word not in ("(", ")", "as")})
+
+    return words(tree.sql(engine)) == words(sql)

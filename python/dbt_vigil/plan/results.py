@@ -1,0 +1,47 @@
+"""Reads what a statement answered."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dbt_vigil.plan.forms import Form
+
+__all__ = ["Finding", "findings"]
+
+WHOLE_NUMBER = re.compile(r"-?[0-9]+")
+TRUTHS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a test found: as dbt's own statement would have answered it."""
+
+    failures: int
+    should_warn: bool
+    should_error: bool
+    measured: tuple[Mapping[str, Any], ...] = ()
+
+
+def findings(forms: Sequence[Form], rows: Sequence[Sequence[Any]], engine: str) -> list[Finding | None]:
+    """For each test of a statement, in its order, what it found; None where its own query must be asked.
+
+    That is where only the existence of failures is known, or where dbt would not take the answer: no number, for example.
+    """
+    answers = {row[0]: row[1:] for row in rows}
+    return [_finding(form.is_exact, answers.get(test), engine) for test, form in enumerate(forms)]
+
+
+def _finding(is_exact: bool, answer: Sequence[Any] | None, engine: str) -> Finding | None:
+    if answer is None:
+        return None
+    failures, should_warn, should_error, measured = answer
+    if failures is None or not WHOLE_NUMBER.fullmatch(failures) or {should_warn, should_error} - set(TRUTHS):
+        return None
+    if not is_exact and int(failures):
+        return None
+    found = json.loads(measured) if engine == "spark" and measured else measured
+    return Finding(int(failures), TRUTHS[should_warn], TRUTHS[should_error], tuple(found or ()))

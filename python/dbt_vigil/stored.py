@@ -1,0 +1,216 @@
+"""A plan on disk: what a run of the same command would ask, for as long as nothing that dbt read has changed.
+
+It holds no secret: of a profile and of environment variables, only a digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dbt_vigil.plan.forms import Aggregate, AntiJoin, CompiledTest, Form, Verdict
+
+__all__ = [
+    "StoredPlan",
+    "StoredTest",
+    "bound",
+    "fingerprint",
+    "is_read",
+    "plan_file",
+    "slotted",
+    "times",
+    "without_as_of",
+]
+
+FORMAT = 1
+PACKAGES = ("dbt-core", "dbt-adapters", "dbt-duckdb", "dbt-spark", "duckdb", "pyspark", "sqlglot")
+TIME = re.compile(r"'(\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d\.\d{6}(?:\+00|Z)?)?)'")
+SLOT = re.compile(r"'vigil:(\d+):(\d+)'")
+
+
+@dataclass(frozen=True)
+class StoredTest:
+    """A test of a stored plan."""
+
+    form: Form
+    name: str
+    path: str
+    """The file that declares it, as dbt's messages name it."""
+    severity: str
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """What is needed to run a command again without dbt."""
+
+    fingerprint: str
+    watched: tuple[str, ...]
+    """The files and folders that dbt read."""
+    environment: tuple[str, ...]
+    """The environment variables that the project reads."""
+    tests: tuple[StoredTest, ...]
+    clocks: tuple[Mapping[str, Any], ...]
+    """One check, `name` and `kwargs`, for each set of times that a moment gives rise to."""
+    variables: Mapping[str, Any]
+    """dbt's variables, without `vigil_as_of` if that was given on the command line."""
+    macros: str
+    """The folder of the package's macros."""
+    record: Mapping[str, Any] | None
+    """What `PackageMacros.record_statements` needs; None where nothing is recorded."""
+    run_results: str
+    """The path of run_results.json."""
+    dbt_version: str
+
+    def save(self, file: Path) -> None:
+        """Write the plan, at once."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_suffix(f".{os.getpid()}.new")
+        new.write_text(json.dumps({"format": FORMAT, **asdict(self)}, default=_no_json))
+        new.replace(file)
+
+    @classmethod
+    def load(cls, file: Path) -> StoredPlan | None:
+        """Read a plan; None where there is none that this version wrote."""
+        try:
+            content = json.loads(file.read_text())
+            if content.pop("format") != FORMAT:
+                return None
+            content["tests"] = tuple(StoredTest(**test | {"form": _form(test["form"])}) for test in content["tests"])
+            return cls(**content)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _no_json(value: Any) -> Any:
+    raise TypeError(f"{value!r} is no JSON")
+
+
+def _form(content: Mapping[str, Any]) -> Form:
+    aggregates = tuple(AntiJoin(**a) if "child" in a else Aggregate(**a) for a in content["aggregates"])
+    verdict = Verdict(**content["verdict"]) if content["verdict"] else None
+    test = CompiledTest(**content["test"])
+    values = tuple(content["values"])
+    return Form(**{**content, "test": test, "aggregates": aggregates, "verdict": verdict, "values": values})
+
+
+def plan_file(directory: Path, arguments: Sequence[str], variables: Mapping[str, Any]) -> Path:
+    """The file of the plan of `vigil test` with these arguments.
+
+    Args:
+        directory: The project's.
+        arguments: Those of dbt, without the variables.
+        variables: Those of the command line, without `vigil_as_of`.
+    """
+    key = json.dumps([list(arguments), dict(variables), str(Path.cwd())], default=repr, sort_keys=True)
+    return directory / ".vigil" / "plans" / f"{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}.json"
+
+
+def without_as_of(arguments: Sequence[str], *, keep: bool = False) -> tuple[list[str], dict[str, Any]]:
+    """The arguments of a command but `--vars`, and the variables of that but `vigil_as_of`, which every run may change.
+
+    Args:
+        arguments: dbt's arguments.
+        keep: Keep `vigil_as_of` too.
+    """
+    rest: list[str] = []
+    variables: dict[str, Any] = {}
+    pending = iter(arguments)
+    for argument in pending:
+        name, has_value, value = argument.partition("=")
+        if name == "--vars":
+            found = yaml.safe_load(value if has_value else next(pending, ""))
+            variables |= found if isinstance(found, dict) else {"": found}
+        else:
+            rest.append(argument)
+    if not keep:
+        variables.pop("vigil_as_of", None)
+    return rest, variables
+
+
+def fingerprint(watched: Iterable[str], environment: Iterable[str]) -> str:
+    """A digest of all that dbt read: the files' names and content, environment variables, versions.
+
+    Args:
+        watched: Files and folders, which need not exist; of a folder that ends in /*, only the names in it count.
+        environment: Names of environment variables; those that dbt reads itself, DBT_…, are always among them.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+
+    def add(*parts: str | bytes) -> None:
+        for part in parts:
+            content = part.encode() if isinstance(part, str) else part
+            digest.update(len(content).to_bytes(8, "big") + content)
+
+    for name in sorted({*environment, *(name for name in os.environ if name.startswith("DBT_"))}):
+        add(name, os.environ.get(name, "\0not set"))
+    for package in PACKAGES:
+        add(package, _version(package))
+    for root in watched:
+        if root.endswith("/*"):
+            add(root, *sorted(path.name for path in Path(root).parent.glob("*")))
+            continue
+        for file in _files(Path(root)):
+            add(str(file), file.read_bytes() if file.is_file() else "\0missing")
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except ModuleNotFoundError:
+        return ""
+
+
+def _files(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return [root]
+    found = []
+    for folder, _, names in os.walk(root, followlinks=True):
+        found += [Path(folder, name) for name in names if is_read(name)]
+    return sorted(found)
+
+
+def is_read(name: str) -> bool:
+    """Whether dbt may read a file in a folder of a project."""
+    return not name.startswith(".") and not name.endswith((".pyc", "~", ".swp"))
+
+
+def times(sql: str) -> list[str]:
+    """The dates and times that stand in a query as literals, in their order."""
+    return TIME.findall(sql)
+
+
+def slotted(sql: str, clock: int) -> str:
+    """A query with the place of each of its times in that of the time itself."""
+    places = iter(range(len(sql)))
+    return TIME.sub(lambda _: f"'vigil:{clock}:{next(places)}'", sql)
+
+
+def bound(form: Form, clocks: Sequence[Sequence[str]]) -> Form:
+    """A form with times in the places for them: for each clock, its times."""
+
+    def filled(text: str) -> str:
+        return SLOT.sub(lambda slot: f"'{clocks[int(slot[1])][int(slot[2])]}'", text)
+
+    aggregates = tuple(
+        replace(a, child=filled(a.child), parent=filled(a.parent))
+        if isinstance(a, AntiJoin)
+        else replace(a, argument=filled(a.argument), table=filled(a.table), where=filled(a.where))
+        for a in form.aggregates
+    )
+    return replace(
+        form,
+        test=replace(form.test, sql=filled(form.test.sql)),
+        query=filled(form.query),
+        aggregates=aggregates,
+        values=tuple(filled(value) for value in form.values),
+    )

@@ -1,0 +1,247 @@
+"""`vigil test` says of every data test what `dbt test` says: random suites, run by both, on both engines.
+
+VIGIL_SUITES=3000 runs as many suites on DuckDB instead of 200, and a twentieth of them on Spark.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt.task import test as dbt_test
+
+from dbt_vigil.running import run
+from tests.engines import DuckDB, Engine
+from tests.project import Project
+from tests.suites import MACROS, TAGS, VARS, Suite, described, draw_suites, smaller, tables, write_suite
+
+SUITES = int(os.environ.get("VIGIL_SUITES", "200"))
+IN_A_PROJECT = {"duckdb": 100, "spark": 10}
+QUIETLY = ["--log-level-file", "none"]
+SHARE = {"duckdb": 1, "spark": 20}
+# Where in its SQL an engine found a mistake, what else it was looking at, and which of several bad rows it came to first.
+BY_CHANCE = re.compile(
+    r"[;.]? ?\(?line \d+,? pos \d+[);]*| Did you mean one of .*|(?<=string )(['\"]).*\1|(?<=value )(['\"]).*?\2|\(-?\d+ .*\)!"
+)
+PROJECTS = [
+    pytest.param(engine, number, marks=[pytest.mark.spark] if engine == "spark" else [])
+    for engine, share in SHARE.items()
+    for number in range(-(-SUITES // share // IN_A_PROJECT[engine]))
+]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run says of one node. Of what is not an error, it counts only whether there is a message."""
+
+    status: str
+    failures: int | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run says, by the node's name, what it stored in tables and views, and whether it says that all is well."""
+
+    verdicts: dict[str, Verdict]
+    stored: dict[str, str]
+    success: bool
+
+
+class Judge:
+    """A project of suites, in which dbt and vigil are both run."""
+
+    def __init__(self, directory: Path, engine: Engine, suites: Sequence[Suite] = ()) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory, self.engine = directory, engine
+        self.project = Project(directory, engine, VARS)
+        self.project.write("macros/tests.sql", MACROS)
+        schema = "main" if engine.name == "duckdb" else str(engine.profile(directory)["schema"])
+        made = [] if engine.name == "duckdb" else [f"create database {schema}"]
+        for number, suite in enumerate(suites):
+            write_suite(self.project, suite, number)
+            made += tables(engine, schema, suite, number).values()
+        for script in [";\n".join([*made, "select 1"])] if engine.name == "duckdb" else made:
+            engine.rows(directory, script)
+
+    def dbt(self, *arguments: str) -> Run:
+        """Runs a command of dbt, by default all tests."""
+        command, *others = arguments or ("test",)
+        result = self.project.run(command, *QUIETLY, *others)
+        return self._run(result.success, result.exception)
+
+    def vigil(self, *arguments: str) -> Run:
+        """The same with vigil; its own list of checks is compared with what it made dbt say."""
+        command, *others = arguments or ("test",)
+        where = ["--project-dir", str(self.directory), "--profiles-dir", str(self.directory)]
+        quietly = ["--quiet", "--no-use-colors", "--log-level", "none", *QUIETLY]
+        summary = run(command, [*where, *quietly, "--vars", self.project.variables(), *others])
+        found = self._run(summary.exit_code == 0, summary.dbt.exception)
+        if not {"--empty", "--fail-fast"} & set(others):
+            said = {c.check_id.split(".")[2]: "fail" if c.status == "no_data" else c.status for c in summary.checks}
+            assert said == {name: found.verdicts[name].status for name in said}
+        return found
+
+    def differences(self, *arguments: str) -> dict[str, str]:
+        """By name, the tests of which dbt and vigil say not the same; under `success`, the exit code."""
+        dbt, vigil = self.dbt(*arguments), self.vigil(*arguments)
+        pairs = {name: (dbt.verdicts.get(name), vigil.verdicts.get(name)) for name in dbt.verdicts | vigil.verdicts}
+        stored = {f"{n}, stored": (dbt.stored.get(n), vigil.stored.get(n)) for n in dbt.stored | vigil.stored}
+        every: dict[str, tuple[Any, Any]] = pairs | stored | {"success": (dbt.success, vigil.success)}
+        return {name: f"dbt {one}, vigil {other}" for name, (one, other) in every.items() if one != other}
+
+    def _run(self, success: bool, exception: BaseException | None) -> Run:
+        path = self.directory / "target/run_results.json"
+        if not path.exists():
+            raise RuntimeError("dbt stopped") from exception
+        results = json.loads(path.read_text())["results"]
+        path.unlink()
+        verdicts = {str(r["unique_id"].split(".")[2]): _verdict(r) for r in results}
+        return Run(verdicts, self._take_stored(verdicts) if self.engine.name == "duckdb" else {}, success)
+
+    def _take_stored(self, verdicts: dict[str, Verdict]) -> dict[str, str]:
+        """What is in the tables of the tests' failures, which are then no more; of a view, only that there is one."""
+        audit = "main_dbt_test__audit"
+        known = f"select table_name, table_type from information_schema.tables where table_schema = '{audit}'"
+        kinds = {row["table_name"]: row["table_type"] for row in self.engine.rows(self.directory, known)}
+        read = [
+            f"select '{name}' as name, cast(list(cast(t as varchar) order by cast(t as varchar)) as varchar) as held "
+            f'from {audit}."{name}" as t'
+            for name, kind in kinds.items()
+            if kind == "BASE TABLE"
+        ]
+        held = self.engine.rows(self.directory, "\nunion all ".join(read)) if read else []
+        self.engine.rows(self.directory, f"drop schema if exists {audit} cascade; select 1")
+        stored = kinds | {row["name"]: row["held"] for row in held}
+        return {name: what for name, what in stored.items() if verdicts[name].status != "error"}
+
+
+def _verdict(result: dict[str, Any]) -> Verdict:
+    status, message = result["status"], result["message"] or ""
+    if status != "error":
+        return Verdict(status, result["failures"], "a message" if status in ("fail", "warn") and message else "")
+    said = [line.strip() for line in message.splitlines()]
+    said = [line for line in said if line and not re.match(r"[A-Z]\w+ Error( in |$)", line)]
+    return Verdict(status, result["failures"], BY_CHANCE.sub("", said[0]) if said else "")
+
+
+def smallest(directory: Path, engine: Engine, suite: Suite, differences: str) -> str:
+    """The smallest suite to be found that is still judged differently, with its differences."""
+    for turn in range(15):
+        candidates = [other for other in smaller(suite) if other.size < suite.size][: IN_A_PROJECT[engine.name]]
+        wrong = by_suite(Judge(directory / f"smaller_{turn}", engine, candidates).differences())
+        if not wrong:
+            break
+        number = min(wrong, key=lambda number: candidates[number].size)
+        suite, differences = candidates[number], wrong[number]
+    return f"{described(engine, suite)}\n{differences}"
+
+
+def by_suite(differences: dict[str, str]) -> dict[int, str]:
+    """The differences of each suite, by its number."""
+    found: dict[int, str] = {}
+    for name, difference in differences.items():
+        if number := re.match(r"s(\d+)_(t.*)", name):
+            found[int(number[1])] = f"{found.get(int(number[1]), '')}{number[2]}: {difference}\n"
+    return found
+
+
+@pytest.mark.parametrize(("engine_name", "number"), PROJECTS)
+def test_random_suites(engine_name: str, number: int, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    engine = DuckDB() if engine_name == "duckdb" else request.getfixturevalue("spark")
+    suites = draw_suites(engine, number, IN_A_PROJECT[engine_name])
+    differences = Judge(tmp_path, engine, suites).differences()
+    if wrong := by_suite(differences):
+        worst = min(wrong, key=lambda number: suites[number].size)
+        text = smallest(tmp_path, engine, suites[worst], wrong[worst])
+        pytest.fail(f"{len(wrong)} suites differ:\n{differences}\nThe smallest:\n{text}", pytrace=False)
+    assert differences == {}
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    """A small project on DuckDB."""
+    return Judge(tmp_path_factory.mktemp("options"), DuckDB(), draw_suites(DuckDB(), 1000, 6))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--threads", "4", "--store-failures"],
+        ["--select", *(f"tag:{tag}" for tag in TAGS), "s3_rows", "s3_child", "--exclude", "test_type:singular"],
+        ["--warn-error"],
+    ],
+    ids=lambda options: options[0],
+)
+def test_options(judge: Judge, options: list[str]) -> None:
+    assert judge.differences("test", *options) == {}
+
+
+def test_fail_fast(judge: Judge) -> None:
+    assert (judge.dbt("test", "--fail-fast").success, judge.vigil("test", "--fail-fast").success) == (False, False)
+
+
+@pytest.mark.parametrize("statuses", [["pass", "warn"], ["warn", "fail"], ["pass", "error"]], ids=" ".join)
+def test_exit_codes(judge: Judge, verdicts: dict[str, Verdict], statuses: list[str]) -> None:
+    chosen = [name for name, verdict in verdicts.items() if verdict.status in statuses]
+    assert {verdicts[name].status for name in chosen} == set(statuses)
+    assert judge.differences("test", "--select", *chosen) == {}
+
+
+@pytest.fixture(scope="module")
+def verdicts(judge: Judge) -> dict[str, Verdict]:
+    """What dbt says of the small project."""
+    return judge.dbt().verdicts
+
+
+def test_a_wrong_verdict_is_seen(judge: Judge, verdicts: dict[str, Verdict], monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = next(name for name, verdict in verdicts.items() if verdict.status == "fail")
+    original = Judge.vigil
+
+    def vigil(self: Judge, *arguments: str) -> Run:
+        with pytest.MonkeyPatch.context() as patch:
+            runner_class = dbt_test.TestRunner
+            build = runner_class.build_test_run_result
+            patch.setattr(
+                runner_class,
+                "build_test_run_result",
+                lambda runner, test, result: build(
+                    runner, test, replace(result, should_error=result.should_error and test.name != wrong)
+                ),
+            )
+            return original(self, *arguments)
+
+    monkeypatch.setattr(Judge, "vigil", vigil)
+    assert wrong in judge.differences()
+
+
+BUILT = {
+    "failed": "select 1 as id union all select null",
+    "below_failed": "select * from {{ ref('failed') }}",
+    "warned": "select 1 as id union all select null",
+    "below_warned": "select * from {{ ref('warned') }}",
+    "erring": "select 'x' as id",
+    "below_erring": "select * from {{ ref('erring') }}",
+    "far_below": "select id from {{ ref('below_failed') }} union all select 1 from {{ ref('below_warned') }}",
+    "not_built": "select no_such_column from {{ ref('warned') }}",
+}
+
+
+@pytest.mark.parametrize("options", [[], ["--empty"]], ids=["all", "empty"])
+def test_build(tmp_path: Path, options: list[str]) -> None:
+    judge = Judge(tmp_path, DuckDB())
+    models = []
+    for name, sql in BUILT.items():
+        judge.project.write(f"models/{name}.sql", f"{{{{ config(materialized='table') }}}} {sql}")
+        config = {"severity": "warn" if name == "warned" else "error"}
+        config |= {"where": "cast(id as int) = 1"} if name == "erring" else {}
+        tests = [{test: {"name": f"{name}_{test}", "config": config}} for test in ("not_null", "unique")]
+        models.append({"name": name, "columns": [{"name": "id", "data_tests": tests}]})
+    judge.project.write_yaml("models/built.yml", {"models": models})
+    assert judge.differences("build", *options) == {}

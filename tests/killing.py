@@ -108,14 +108,14 @@ def rehearse(directory: Path, runs: int, seed: int) -> Tally:
         started_at = datetime.now(timezone.utc)
         output, ended = kill(project, ["test"], chance.triangular(0, usual * 1.1, usual * 0.9), how)
         usual = time.monotonic() - began if ended else usual
-        printed = re.findall(r"PASS (check_c\d+)", output)
+        printed = re.findall(r"(?i)\bpass +(check_c\d+)", output)
         with abandoned_runs(spool) as left:
             invocations = {str(run.facts["invocation_id"]) for run in left}
         if chance.random() < 0.25:
             kill(project, ["watch"], chance.uniform(0, usual), chance.choice((signal.SIGTERM, signal.SIGKILL)))
             tally.killed_watches += 1
         missing = overdue(project, started_at + INTERVAL)
-        # dbt prints a result just before it hands it on: at the kill, each thread may have had one in between.
+        # A result is printed just before it is handed on: at the kill, each thread may have had one in between.
         have = names - missing
         assert have <= set(printed), f"{have - set(printed)} have a result that dbt never printed"
         assert set(printed[:-THREADS]) <= have, f"{set(printed) - have} were lost"

@@ -17,6 +17,8 @@ import pytest
 from dbt.task import test as dbt_test
 
 from dbt_vigil.running import run
+from dbt_vigil.summary import RunSummary
+from dbt_vigil.warm import run_stored
 from tests.engines import DuckDB, Engine
 from tests.project import Project
 from tests.suites import MACROS, TAGS, VARS, Suite, described, draw_suites, smaller, tables, write_suite
@@ -25,9 +27,10 @@ SUITES = int(os.environ.get("VIGIL_SUITES", "200"))
 IN_A_PROJECT = {"duckdb": 100, "spark": 10}
 QUIETLY = ["--log-level-file", "none"]
 SHARE = {"duckdb": 1, "spark": 20}
-# Where in its SQL an engine found a mistake, what else it was looking at, and which of several bad rows it came to first.
+# Where in its SQL an engine found a mistake, what else it was looking at, and which of several bad rows it met first.
 BY_CHANCE = re.compile(
-    r"[;.]? ?\(?line \d+,? pos \d+[);]*| Did you mean one of .*|(?<=string )(['\"]).*\1|(?<=value )(['\"]).*?\2|\(-?\d+ .*\)!"
+    r"[;.]? ?\(?line \d+,? pos \d+[);]*| Did you mean one of .*"
+    r"|(?<=string )(['\"]).*\1|(?<=value )(['\"]).*?\2|\(-?\d+ .*\)!"
 )
 PROJECTS = [
     pytest.param(engine, number, marks=[pytest.mark.spark] if engine == "spark" else [])
@@ -51,7 +54,13 @@ class Run:
 
     verdicts: dict[str, Verdict]
     stored: dict[str, str]
-    success: bool
+    success: bool | None
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, by name."""
+        return (
+            self.verdicts | {f"{name}, stored": what for name, what in self.stored.items()} | {"success": self.success}
+        )
 
 
 class Judge:
@@ -60,6 +69,7 @@ class Judge:
     def __init__(self, directory: Path, engine: Engine, suites: Sequence[Suite] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory, self.engine = directory, engine
+        self.together = 0  # how many tests shared a statement when vigil last ran
         self.project = Project(directory, engine, VARS)
         self.project.write("macros/tests.sql", MACROS)
         schema = "main" if engine.name == "duckdb" else str(engine.profile(directory)["schema"])
@@ -77,32 +87,62 @@ class Judge:
         return self._run(result.success, result.exception)
 
     def vigil(self, *arguments: str) -> Run:
-        """The same with vigil; its own list of checks is compared with what it made dbt say."""
+        """The same with vigil."""
         command, *others = arguments or ("test",)
+        summary = run(command, [*self._where, *others])
+        self.together = sum(len(s.check_ids) for s in summary.statements if len(s.check_ids) > 1 and not s.failed)
+        return self._said(summary, others)
+
+    def vigil_stored(self, *arguments: str) -> Run | None:
+        """The same with vigil and without dbt, from the plan that the run before has stored, where that can be."""
+        command, *others = arguments or ("test",)
+        summary = run_stored([*self._where, *others]) if command == "test" else None
+        return self._said(summary, others) if summary else None
+
+    def differences(self, *arguments: str) -> dict[str, str]:
+        """By name, the tests of which dbt and vigil say not the same; under `success`, the exit code.
+
+        Of all tests, vigil is asked twice: what errs may keep others from sharing a statement, so it is once left out.
+        """
+        dbt = self.dbt(*arguments)
+        compared = [("vigil", dbt.facts(), self.vigil(*arguments))]
+        if stored := self.vigil_stored(*arguments):
+            compared.append(("stored plan", dbt.facts(), stored))
+        erring = [name for name, verdict in dbt.verdicts.items() if verdict.status == "error"]
+        if erring and not arguments:
+            alone = {name: fact for name, fact in dbt.facts().items() if name not in {*erring, "success"}}
+            without = replace(self.vigil("test", "--exclude", *erring), success=None)
+            compared.append(("vigil without what errs", alone, without))
+        return {
+            key: f"dbt {expected.get(key)}, {who} {actual.get(key)}"
+            for who, expected, actual in ((who, expected, run.facts()) for who, expected, run in compared)
+            for key in expected | actual
+            if expected.get(key) != actual.get(key)
+        }
+
+    @property
+    def _where(self) -> list[str]:
         where = ["--project-dir", str(self.directory), "--profiles-dir", str(self.directory)]
         quietly = ["--quiet", "--no-use-colors", "--log-level", "none", *QUIETLY]
-        summary = run(command, [*where, *quietly, "--vars", self.project.variables(), *others])
-        found = self._run(summary.exit_code == 0, summary.dbt.exception)
-        if not {"--empty", "--fail-fast"} & set(others):
+        return [*where, *quietly, "--vars", self.project.variables()]
+
+    def _said(self, summary: RunSummary, options: list[str]) -> Run:
+        """A run of vigil, whose own list of checks says what its run_results.json says."""
+        found = self._run(summary.exit_code == 0, summary.stopped_by)
+        if not {"--empty", "--fail-fast"} & set(options):
             said = {c.check_id.split(".")[2]: "fail" if c.status == "no_data" else c.status for c in summary.checks}
             assert said == {name: found.verdicts[name].status for name in said}
         return found
 
-    def differences(self, *arguments: str) -> dict[str, str]:
-        """By name, the tests of which dbt and vigil say not the same; under `success`, the exit code."""
-        dbt, vigil = self.dbt(*arguments), self.vigil(*arguments)
-        pairs = {name: (dbt.verdicts.get(name), vigil.verdicts.get(name)) for name in dbt.verdicts | vigil.verdicts}
-        stored = {f"{n}, stored": (dbt.stored.get(n), vigil.stored.get(n)) for n in dbt.stored | vigil.stored}
-        every: dict[str, tuple[Any, Any]] = pairs | stored | {"success": (dbt.success, vigil.success)}
-        return {name: f"dbt {one}, vigil {other}" for name, (one, other) in every.items() if one != other}
-
-    def _run(self, success: bool, exception: BaseException | None) -> Run:
+    def _run(self, success: bool, stopped_by: object) -> Run:
         path = self.directory / "target/run_results.json"
         if not path.exists():
-            raise RuntimeError("dbt stopped") from exception
+            raise RuntimeError(f"dbt stopped: {stopped_by}")
         results = json.loads(path.read_text())["results"]
         path.unlink()
-        verdicts = {str(r["unique_id"].split(".")[2]): _verdict(r) for r in results}
+        verdicts = {
+            str(r["unique_id"].split(".")[2]): _verdict(r) for r in results if "operation." not in r["unique_id"]
+        }
         return Run(verdicts, self._take_stored(verdicts) if self.engine.name == "duckdb" else {}, success)
 
     def _take_stored(self, verdicts: dict[str, Verdict]) -> dict[str, str]:
@@ -156,18 +196,20 @@ def by_suite(differences: dict[str, str]) -> dict[int, str]:
 def test_random_suites(engine_name: str, number: int, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     engine = DuckDB() if engine_name == "duckdb" else request.getfixturevalue("spark")
     suites = draw_suites(engine, number, IN_A_PROJECT[engine_name])
-    differences = Judge(tmp_path, engine, suites).differences()
+    judge = Judge(tmp_path, engine, suites)
+    differences = judge.differences()
     if wrong := by_suite(differences):
         worst = min(wrong, key=lambda number: suites[number].size)
         text = smallest(tmp_path, engine, suites[worst], wrong[worst])
         pytest.fail(f"{len(wrong)} suites differ:\n{differences}\nThe smallest:\n{text}", pytrace=False)
     assert differences == {}
+    assert judge.together > 0, "no tests shared a statement, and so nothing was judged"
 
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """A small project on DuckDB."""
-    return Judge(tmp_path_factory.mktemp("options"), DuckDB(), draw_suites(DuckDB(), 1000, 6))
+    return Judge(tmp_path_factory.mktemp("options"), DuckDB(), draw_suites(DuckDB(), 1005, 10))
 
 
 @pytest.mark.parametrize(

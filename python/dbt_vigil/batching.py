@@ -1,15 +1,15 @@
 """Answers dbt's data tests from statements that answer many of them.
 
-dbt selects, compiles, schedules, logs and writes as ever: only how a test gets its result is replaced. When dbt executes a
-test, every other one that could run now is compiled and planned with it. Where a statement fails, or does not say enough,
-each of its tests is asked alone, and then, if need be, by dbt.
+dbt selects, compiles, schedules, logs and writes as ever: only how a test gets its result is replaced. When dbt
+executes a test, every other one that could run now is compiled and planned with it. A statement that fails is asked
+again by halves; where that says not enough, dbt asks.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -24,7 +24,17 @@ from dbt.task.test import TestResultData, TestRunner
 from dbt_common.exceptions import DbtBaseException
 
 from dbt_vigil.measurements import KEY, first_to_see
-from dbt_vigil.plan import CompiledTest, Finding, Form, Statement, asked_alone, assembled, findings, small_parents
+from dbt_vigil.plan import (
+    AntiJoin,
+    CompiledTest,
+    Finding,
+    Form,
+    Statement,
+    assembled,
+    cheaper_matches,
+    findings,
+    halved,
+)
 from dbt_vigil.plan.reading import read
 from dbt_vigil.report import Measurement, describe
 from dbt_vigil.summary import StatementRun
@@ -66,8 +76,14 @@ class Batches:
     compiled: dict[str, TestNode] = field(default_factory=dict)
     forms: dict[str, Form | None] = field(default_factory=dict)
     _task: GraphRunnableTask | None = None
+    _matches: dict[AntiJoin, list[str]] = field(default_factory=dict)
     _of_test: dict[str, Executed] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def compiling(self) -> threading.Lock:
+        """Held by whoever compiles."""
+        return self._lock
 
     def finding(self, runner: TestRunner, test: TestNode, manifest: Manifest) -> Finding | None:
         """What a test found; None where dbt must ask itself."""
@@ -76,17 +92,14 @@ class Batches:
             self.started = self.started or monotonic()
             if test.unique_id not in self.forms:
                 self._plan(runner, test, manifest)
-        executed = self._of_test.get(test.unique_id)
-        if executed is None:
-            return None
-        with executed.lock:
-            if executed.seconds is None:
-                self._execute(runner, executed)
-            if executed.failed and len(executed.statement.forms) > 1:
-                executed = Executed(self._alone(executed, test))
-                self.executed.append(executed)
-                self._execute(runner, executed)
-            return executed.found.get(test.unique_id)
+        while executed := self._of_test.get(test.unique_id):
+            with executed.lock:
+                if executed.seconds is None:
+                    self._execute(runner, executed)
+                if not executed.failed or len(executed.statement.forms) == 1:
+                    return executed.found.get(test.unique_id)
+                self._split(executed, runner.adapter.type())
+        return None
 
     def statements(self) -> tuple[StatementRun, ...]:
         """Those that were executed."""
@@ -98,9 +111,17 @@ class Batches:
             if run.seconds is not None
         )
 
-    def _alone(self, executed: Executed, test: TestNode) -> Statement:
-        (form,) = (form for form in executed.statement.forms if form.test.test_id == test.unique_id)
-        return asked_alone(form, self.config.credentials.type)
+    def _split(self, executed: Executed, engine: str) -> None:
+        """Ask a statement that failed again by halves, so that in the end only the guilty test is alone."""
+        with self._lock:
+            if self._of_test[executed.statement.forms[0].test.test_id] is executed:
+                for statement in halved(executed.statement, engine, self._matches):
+                    self._add(statement)
+
+    def _add(self, statement: Statement) -> None:
+        executed = Executed(statement)
+        self.executed.append(executed)
+        self._of_test |= {form.test.test_id: executed for form in statement.forms}
 
     def _plan(self, runner: TestRunner, test: TestNode, manifest: Manifest) -> None:
         nodes = [test, *self._ready(manifest, test.unique_id)]
@@ -108,11 +129,11 @@ class Batches:
             self.forms[node.unique_id] = self._read(runner, node, manifest)
         engine = runner.adapter.type()
         forms = [form for node in nodes if (form := self.forms[node.unique_id])]
-        small = small_parents(forms, lambda sql: _rows(runner, sql)) if engine == "duckdb" else ()
-        for statement in assembled(forms, engine, small):
-            executed = Executed(statement)
-            self.executed.append(executed)
-            self._of_test |= {form.test.test_id: executed for form in statement.forms}
+        if engine == "duckdb":
+            with suppress(DbtBaseException):  # a table is missing, say: whoever asks for it will be told
+                self._matches |= cheaper_matches(forms, lambda sql: _rows(runner, sql))
+        for statement in assembled(forms, engine, self._matches):
+            self._add(statement)
 
     def _ready(self, manifest: Manifest, but: str) -> list[TestNode]:
         """Every other test all of whose parents are done, and which was not planned yet."""
@@ -128,11 +149,12 @@ class Batches:
     def _read(self, runner: TestRunner, node: TestNode, manifest: Manifest) -> Form | None:
         if not is_judged_by_dbt_alone(node, manifest, runner.config.project_name, runner.adapter.type()):
             return None
-        try:
-            runner.compiler.compile_node(node, manifest, {})
-        except Exception:  # dbt will meet it again when it is this test's turn, and say so
-            return None
-        self.compiled[node.unique_id] = node
+        if node.unique_id not in self.compiled:
+            try:
+                runner.compiler.compile_node(node, manifest, {})
+            except Exception:  # dbt will meet it again when it is this test's turn, and say so
+                return None
+            self.compiled[node.unique_id] = node
         return read(compiled_test(node), runner.adapter.type())
 
     def _execute(self, runner: TestRunner, executed: Executed) -> None:
@@ -170,7 +192,11 @@ def batching() -> Iterator[Batches]:
         return result
 
     def compile_once(self: TestRunner, manifest: Manifest) -> Any:
-        return batches.compiled.get(self.node.unique_id) or compile_(self, manifest)
+        with batches.compiling:  # two threads that compile one node, or one ephemeral model, would spoil its text
+            unique_id = self.node.unique_id
+            if unique_id not in batches.compiled:
+                batches.compiled[unique_id] = compile_(self, manifest)
+            return batches.compiled[unique_id]
 
     def build_test_run_result(self: TestRunner, test: TestNode, result: TestResultData) -> RunResult:
         judged = judge(self, test, result)

@@ -95,8 +95,8 @@ def _dbt_command(name: str) -> None:
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h"]},
         help=f"""Run `dbt {name}`, with dbt's own arguments, and see to it that the record gets every result.
 
-        Tests share statements, with the verdicts of dbt. What a run did survives its death: the next vigil command writes
-        it to the record. `dbt {name} --help` lists the arguments; --debug says why a run needs dbt.
+        Tests share statements, with the verdicts of dbt. What a run did survives its death: the next vigil command
+        writes it to the record. `dbt {name} --help` lists the arguments; --debug says why a run needs dbt.
         """,
     )
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
@@ -115,10 +115,10 @@ def _dbt_command(name: str) -> None:
 
 def _run(command: str, arguments: tuple[str, ...], as_json: bool) -> RunSummary:
     if command == "test":
-        from dbt_vigil.progress import Lines, Table
+        from dbt_vigil.progress import lines, table
         from dbt_vigil.warm import run_stored
 
-        summary = run_stored(arguments, None if as_json else Table if sys.stdout.isatty() else Lines)
+        summary = run_stored(arguments, None if as_json else table if sys.stdout.isatty() else lines)
         if summary:
             return summary
     from dbt_vigil.running import run

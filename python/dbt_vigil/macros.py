@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from dbt_vigil.project import VigilError
+from dbt_vigil.spool import ignored_by_git
 
 __all__ = ["PackageMacros", "from_json", "to_json"]
 
@@ -63,6 +64,7 @@ class PackageMacros:
 
         self._engine, self._tables = engine, dict[str, str]()
         cache.mkdir(parents=True, exist_ok=True)
+        ignored_by_git(cache)
         environment = Environment(
             extensions=["jinja2.ext.do"],
             loader=FunctionLoader(lambda _: _source(directory)),

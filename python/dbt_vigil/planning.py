@@ -12,7 +12,7 @@ from dbt.contracts.graph.manifest import Manifest
 
 from dbt_vigil.batching import compiled_test, is_judged_by_dbt_alone
 from dbt_vigil.connecting import NotHonoured, direct_connection
-from dbt_vigil.plan import Form, Statement, assembled, small_parents
+from dbt_vigil.plan import Form, Matches, Statement, assembled, cheaper_matches
 from dbt_vigil.plan.reading import read
 from dbt_vigil.project import Project, VigilError
 from dbt_vigil.running import close_connections
@@ -65,7 +65,7 @@ def plan_suite(project: Project, arguments: Sequence[str]) -> SuitePlan:
             manifest = parsed.result
             if not isinstance(manifest, Manifest):
                 raise VigilError(f"dbt cannot parse the project: {parsed.exception}")
-            compiled = dbtRunner(manifest=manifest).invoke([*quietly, "compile", "--resource-type", "test", *arguments])
+            compiled = dbtRunner(manifest=manifest).invoke([*quietly, "compile", *arguments])
             if compiled.exception is not None:
                 raise VigilError(f"dbt cannot compile the tests: {compiled.exception}")
         finally:
@@ -81,7 +81,7 @@ def plan_suite(project: Project, arguments: Sequence[str]) -> SuitePlan:
         found = [form for form in forms.values() if form]
         names = {node.unique_id: node.name for node in nodes if forms[node.unique_id]}
         left = tuple(node.name for node in nodes if not forms[node.unique_id])
-        return SuitePlan(tuple(assembled(found, project.engine, _small(project, found))), names, left)
+        return SuitePlan(tuple(assembled(found, project.engine, _matches(project, found))), names, left)
 
 
 def explained(project: Project, plan: SuitePlan) -> Iterator[str]:
@@ -98,14 +98,14 @@ def explained(project: Project, plan: SuitePlan) -> Iterator[str]:
         raise VigilError(f"There is no plan of the engine's: {reason}.") from reason
 
 
-def _small(project: Project, forms: Sequence[Form]) -> Any:
+def _matches(project: Project, forms: Sequence[Form]) -> Matches:
     if project.engine != "duckdb":
-        return ()
+        return {}
     try:
         with closing(direct_connection(project)) as connection:
-            return small_parents(forms, lambda sql: connection.rows(sql)[1])
+            return cheaper_matches(forms, lambda sql: connection.rows(sql)[1])
     except (NotHonoured, VigilError):
-        return ()
+        return {}
 
 
 def _variables(arguments: Sequence[str]) -> list[str]:

@@ -3,75 +3,65 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from types import TracebackType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from dbt_vigil.summary import RunSummary, check_result
+from dbt_vigil.summary import CheckResult, RunSummary, check_result
 
-__all__ = ["Lines", "Table", "timing"]
+__all__ = ["PROBLEMS", "Show", "lines", "table", "timing"]
+
+Show = Callable[[Mapping[str, Any]], None]
+"""Shows a test's entry of run_results.json."""
 
 STYLES = {"pass": "green", "warn": "yellow", "no_data": "yellow", "fail": "red", "error": "red"}
 PROBLEMS = ("fail", "error", "no_data", "warn")
 
 
-class Lines:
+@contextmanager
+def lines() -> Iterator[Show]:
     """A line for each check, as soon as it is known."""
 
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def add(self, entry: Mapping[str, Any]) -> None:
-        """Show a test's entry of run_results.json."""
+    def show(entry: Mapping[str, Any]) -> None:
         check = check_result(entry)
         click.echo(f"{check.status:<8} {check.name}{f': {check.explanation}' if check.explanation else ''}")
 
+    yield show
 
-class Table:
+
+@contextmanager
+def table() -> Iterator[Show]:
     """A table that grows while a person looks on: how many checks ended how, and those that need a look."""
+    from rich.console import Group
+    from rich.live import Live
+    from rich.spinner import Spinner
 
-    def __enter__(self) -> Table:
-        from rich.live import Live
-        from rich.spinner import Spinner
+    spinner = Spinner("dots", "asking the engine ...")
+    found: list[CheckResult] = []
+    with Live(spinner, refresh_per_second=8) as live:
 
-        self._counts: Counter[str] = Counter()
-        self._problems: list[tuple[str, str, str]] = []
-        self._spinner = Spinner("dots", "asking the engine ...")
-        self._live = Live(self._spinner, refresh_per_second=8, transient=False)
-        self._live.__enter__()
-        return self
+        def show(entry: Mapping[str, Any]) -> None:
+            found.append(check_result(entry))
+            live.update(Group(_as_table(found), spinner))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.update(self._table())
-        self._live.__exit__(kind, error, trace)
+        yield show
+        live.update(_as_table(found))
 
-    def add(self, entry: Mapping[str, Any]) -> None:
-        """Show a test's entry of run_results.json."""
-        from rich.console import Group
 
-        check = check_result(entry)
-        self._counts[check.status] += 1
+def _as_table(found: Sequence[CheckResult]) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    counts = Counter(check.status for check in found).most_common()
+    title = ", ".join(f"[{STYLES.get(status, 'default')}]{count} {status}[/]" for status, count in counts)
+    rows = Table("", "check", "found", box=SIMPLE_HEAD, title=title, title_justify="left")
+    for check in found:
         if check.status in PROBLEMS:
-            self._problems.append((check.status, check.name, check.explanation))
-        self._live.update(Group(self._table(), self._spinner))
-
-    def _table(self) -> Any:
-        from rich.box import SIMPLE_HEAD
-        from rich.markup import escape
-        from rich.table import Table as RichTable
-
-        title = ", ".join(f"[{STYLES.get(s, 'default')}]{n} {s}[/]" for s, n in self._counts.most_common())
-        table = RichTable("", "check", "found", box=SIMPLE_HEAD, title=title, title_justify="left")
-        for status, name, explanation in self._problems:
-            table.add_row(f"[{STYLES[status]}]{status}[/]", escape(name), escape(explanation))
-        return table if self._problems else title
+            rows.add_row(Text(check.status, STYLES[check.status]), Text(check.name), Text(check.explanation))
+    return rows if rows.rows else title
 
 
 def timing(summary: RunSummary) -> str:

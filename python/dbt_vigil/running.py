@@ -6,10 +6,11 @@ import json
 import logging
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,13 +22,13 @@ from dbt.cli.main import cli as dbt_cli
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
-from dbt_common.exceptions import scrub_secrets
 from google.protobuf.json_format import MessageToDict
 
 from dbt_vigil.batching import Batches, batching
 from dbt_vigil.project import Project, VigilError, find_project
-from dbt_vigil.spool import SpoolFile, abandoned_runs
+from dbt_vigil.spool import SpoolFile, abandoned_runs, scrubbed
 from dbt_vigil.stored import plan_file, without_as_of
+from dbt_vigil.storing import NotStored, Watch, stored_plan, watching
 from dbt_vigil.summary import RunSummary, check_result
 from dbt_vigil.turns import database_turn
 
@@ -57,13 +58,19 @@ def run(command: str, arguments: Sequence[str], *, quietly: bool = False) -> Run
         flush(project)
         facts: dict[str, Any] = {"command": command, "is_empty": bool(context.params.get("empty"))}
         recorder = None if project.vars.get("vigil_record") is False else _recorder(project, facts)
-        with batching() as batches, _hook_replaced() if recorder else nullcontext():
+        with ExitStack() as stack:
+            watch = stack.enter_context(watching(project))
+            batches = stack.enter_context(batching())
+            if recorder:
+                stack.enter_context(_hook_replaced())
+            if quietly:  # a project may print, whatever dbt is told
+                stack.enter_context(redirect_stdout(sys.stderr))
             result = dbtRunner(callbacks=[recorder.on_event] if recorder else []).invoke(
                 [*(QUIETLY if quietly else ()), command, *arguments]
             )
         ran = time.monotonic()
         if command == "test":
-            _store(project, arguments, context, batches, result, records=recorder is not None)
+            _store(project, arguments, context, batches, result, watch, recorder)
         close_connections(project)
         recorded = None
         entries = _entries(result)
@@ -96,22 +103,23 @@ def _store(
     context: click.Context,
     batches: Batches,
     result: dbtRunnerResult,
-    *,
-    records: bool,
+    watch: Watch,
+    recorder: _Recorder | None,
 ) -> None:
     """Keep the plan of a run, for the next one; log why not, where only dbt can run it."""
-    from dbt_vigil.storing import NotStored, stored_plan
-
     rest, variables = without_as_of(arguments)
     file = plan_file(project.directory, rest, variables)
     try:
         if not isinstance(result.result, RunExecutionResult):
             raise NotStored("dbt stopped")
+        if recorder is None and project.vars.get("vigil_record") is not False:
+            raise NotStored("the record was left to dbt")
         nodes: list[Any] = [entry.node for entry in result.result.results]
-        stored_plan(batches, context, nodes, records).save(file)
+        stored_plan(project, batches, context, nodes, watch, records=recorder is not None).save(file)
     except Exception as reason:  # the run counts, whatever becomes of its plan
         logger.debug("The next run needs dbt too: %s", reason, exc_info=not isinstance(reason, NotStored))
-        file.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _context(command: str, arguments: Sequence[str]) -> click.Context:
@@ -226,7 +234,7 @@ def record_run(
             break
     reason = str(result.exception or "".join(reasons[-1:]) or "logs/dbt.log may say why")
     raise RecordError(
-        f"The run of {facts['started_at']} could not be recorded: {_scrubbed(' '.join(reason.split()))}",
+        f"The run of {facts['started_at']} could not be recorded: {scrubbed(' '.join(reason.split()))}",
         concerns_all=result.exception is not None,
     )
 
@@ -275,7 +283,7 @@ class _Recorder:
                     self._add(entry)
             self._file.end(
                 status=_run_status(result.exception),
-                message=_scrubbed(str(result.exception)) if result.exception else None,
+                message=scrubbed(str(result.exception)) if result.exception else None,
                 finished_at=datetime.now(timezone.utc).isoformat(),
             )
         self._file.close()
@@ -318,15 +326,10 @@ def _entry(event: EventMsg) -> dict[str, Any]:
         "name": event.data.node_info.node_name,
         "status": result["status"],
         "failures": event.data.run_result.num_failures if has_failures else None,
-        "message": _scrubbed(result.get("message")),
+        "message": scrubbed(result.get("message")),
         "timing": result.get("timing_info", []),
         "adapter_response": result.get("adapter_response", {}),
     }
-
-
-def _scrubbed(message: str | None) -> str | None:
-    secrets = [value for name, value in os.environ.items() if name.startswith("DBT_ENV_SECRET") and value.strip()]
-    return scrub_secrets(message, secrets)[:2000] if message else None
 
 
 def _entries(result: dbtRunnerResult) -> dict[str, Mapping[str, Any]]:
@@ -340,7 +343,7 @@ def _entries(result: dbtRunnerResult) -> dict[str, Mapping[str, Any]]:
             "name": entry.node.name,
             "status": str(entry.status),
             "failures": entry.failures,
-            "message": _scrubbed(entry.message),
+            "message": scrubbed(entry.message),
             "timing": [timing.to_dict() for timing in entry.timing],
             "adapter_response": entry.adapter_response,
         }

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import portalocker
 
-__all__ = ["Run", "SpoolFile", "abandoned_runs"]
+__all__ = ["Run", "SpoolFile", "abandoned_runs", "ignored_by_git", "scrubbed"]
 
 
 class SpoolFile:
@@ -30,7 +30,7 @@ class SpoolFile:
             OSError: It cannot be written.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        _ignored_by_git(directory)
+        ignored_by_git(directory)
         self._path = directory / f"{uuid.uuid4()}.new"
         self._file: IO[str] = self._path.open("a")
         portalocker.lock(self._file, portalocker.LockFlags.EXCLUSIVE)
@@ -115,12 +115,20 @@ def _read(path: Path, file: IO[str]) -> Run:
     return Run(path, facts, tuple(results))
 
 
-def _ignored_by_git(directory: Path) -> None:
-    # Nothing of a run belongs in the project's repository.
+def ignored_by_git(directory: Path) -> None:
+    """See to it that git ignores all in the folder `.vigil` that a folder is in, if it is in one."""
     with suppress(StopIteration):
         top = next(parent for parent in directory.parents if parent.name == ".vigil")
         if not (top / ".gitignore").exists():
             (top / ".gitignore").write_text("*\n")
+
+
+def scrubbed(message: str | None) -> str | None:
+    """As much of a message as is kept, without the secrets that dbt hides too."""
+    for name, value in os.environ.items():
+        if message and name.startswith("DBT_ENV_SECRET") and value.strip():
+            message = message.replace(value, "*****")
+    return message[:2000] if message else None
 
 
 def _sync_directory(directory: Path) -> None:

@@ -9,7 +9,9 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,21 +20,24 @@ from typing import Any
 import yaml
 
 from dbt_vigil.plan.forms import Aggregate, AntiJoin, CompiledTest, Form, Verdict
+from dbt_vigil.spool import ignored_by_git
 
 __all__ = [
     "StoredPlan",
     "StoredTest",
     "bound",
+    "files",
     "fingerprint",
-    "is_read",
     "plan_file",
     "slotted",
     "times",
     "without_as_of",
 ]
 
-FORMAT = 1
-PACKAGES = ("dbt-core", "dbt-adapters", "dbt-duckdb", "dbt-spark", "duckdb", "pyspark", "sqlglot")
+FORMAT = 2
+PACKAGES = (
+    "dbt-vigil", "dbt-core", "dbt-common", "dbt-adapters", "dbt-duckdb", "dbt-spark", "duckdb", "pyspark", "sqlglot",
+)  # fmt: skip
 TIME = re.compile(r"'(\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d\.\d{6}(?:\+00|Z)?)?)'")
 SLOT = re.compile(r"'vigil:(\d+):(\d+)'")
 
@@ -57,11 +62,13 @@ class StoredPlan:
     """The files and folders that dbt read."""
     environment: tuple[str, ...]
     """The environment variables that the project reads."""
+    target: tuple[str, str, str]
+    """The file of the profile, its name and that of the target."""
     tests: tuple[StoredTest, ...]
     clocks: tuple[Mapping[str, Any], ...]
-    """One check, `name` and `kwargs`, for each set of times that a moment gives rise to."""
+    """One check for each set of times that a moment gives rise to: `name`, `kwargs`, and `sql` with places for them."""
     variables: Mapping[str, Any]
-    """dbt's variables, without `vigil_as_of` if that was given on the command line."""
+    """Those of dbt's variables that the package reads, without `vigil_as_of` if that was given on the command line."""
     macros: str
     """The folder of the package's macros."""
     record: Mapping[str, Any] | None
@@ -72,22 +79,32 @@ class StoredPlan:
 
     def save(self, file: Path) -> None:
         """Write the plan, at once."""
+        text = json.dumps({"format": FORMAT, **asdict(self)}, default=_no_json)
         file.parent.mkdir(parents=True, exist_ok=True)
+        ignored_by_git(file.parent)
         new = file.with_suffix(f".{os.getpid()}.new")
-        new.write_text(json.dumps({"format": FORMAT, **asdict(self)}, default=_no_json))
+        new.write_text(f"{_digest(text)}\n{text}")
         new.replace(file)
 
     @classmethod
     def load(cls, file: Path) -> StoredPlan | None:
         """Read a plan; None where there is none that this version wrote."""
         try:
-            content = json.loads(file.read_text())
+            digest, _, text = file.read_text().partition("\n")
+            if digest != _digest(text):
+                return None
+            content = json.loads(text)
             if content.pop("format") != FORMAT:
                 return None
+            content["target"] = tuple(content["target"])
             content["tests"] = tuple(StoredTest(**test | {"form": _form(test["form"])}) for test in content["tests"])
             return cls(**content)
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _no_json(value: Any) -> Any:
@@ -110,8 +127,8 @@ def plan_file(directory: Path, arguments: Sequence[str], variables: Mapping[str,
         arguments: Those of dbt, without the variables.
         variables: Those of the command line, without `vigil_as_of`.
     """
-    key = json.dumps([list(arguments), dict(variables), str(Path.cwd())], default=repr, sort_keys=True)
-    return directory / ".vigil" / "plans" / f"{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}.json"
+    key = repr((list(arguments), dict(variables), str(Path.cwd())))
+    return directory / ".vigil" / "plans" / f"{_digest(ascii(key))}.json"
 
 
 def without_as_of(arguments: Sequence[str], *, keep: bool = False) -> tuple[list[str], dict[str, Any]]:
@@ -120,6 +137,9 @@ def without_as_of(arguments: Sequence[str], *, keep: bool = False) -> tuple[list
     Args:
         arguments: dbt's arguments.
         keep: Keep `vigil_as_of` too.
+
+    Raises:
+        yaml.YAMLError: The variables are no YAML.
     """
     rest: list[str] = []
     variables: dict[str, Any] = {}
@@ -128,7 +148,7 @@ def without_as_of(arguments: Sequence[str], *, keep: bool = False) -> tuple[list
         name, has_value, value = argument.partition("=")
         if name == "--vars":
             found = yaml.safe_load(value if has_value else next(pending, ""))
-            variables |= found if isinstance(found, dict) else {"": found}
+            variables = found if isinstance(found, dict) else {"": found}  # of several, dbt takes the last
         else:
             rest.append(argument)
     if not keep:
@@ -137,28 +157,32 @@ def without_as_of(arguments: Sequence[str], *, keep: bool = False) -> tuple[list
 
 
 def fingerprint(watched: Iterable[str], environment: Iterable[str]) -> str:
-    """A digest of all that dbt read: the files' names and content, environment variables, versions.
+    """A digest of all that dbt reads: the files' names and content, environment variables, versions, plugins.
 
     Args:
         watched: Files and folders, which need not exist; of a folder that ends in /*, only the names in it count.
         environment: Names of environment variables; those that dbt reads itself, DBT_…, are always among them.
+
+    Raises:
+        OSError: A file cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
 
     def add(*parts: str | bytes) -> None:
         for part in parts:
-            content = part.encode() if isinstance(part, str) else part
+            content = os.fsencode(part) if isinstance(part, str) else part
             digest.update(len(content).to_bytes(8, "big") + content)
 
     for name in sorted({*environment, *(name for name in os.environ if name.startswith("DBT_"))}):
         add(name, os.environ.get(name, "\0not set"))
     for package in PACKAGES:
         add(package, _version(package))
+    add("modules", *_modules())
     for root in watched:
         if root.endswith("/*"):
             add(root, *sorted(path.name for path in Path(root).parent.glob("*")))
             continue
-        for file in _files(Path(root)):
+        for file in files(Path(root)):
             add(str(file), file.read_bytes() if file.is_file() else "\0missing")
     return digest.hexdigest()
 
@@ -170,17 +194,27 @@ def _version(package: str) -> str:
         return ""
 
 
-def _files(root: Path) -> list[Path]:
+def _modules() -> list[str]:
+    """The installed modules that dbt may take for its plugins, by their names on disk."""
+    names: set[str] = set()
+    for folder in filter(None, sys.path):
+        with suppress(OSError):
+            names.update(name for name in os.listdir(folder) if name.startswith("dbt_"))  # noqa: PTH208
+    names -= {"dbt_packages", "dbt_project.yml"}  # the folder of a project may be among them
+    return sorted(names)
+
+
+def files(root: Path) -> list[Path]:
+    """The files that dbt may read in a folder of a project, or the file itself."""
     if not root.is_dir():
         return [root]
     found = []
     for folder, _, names in os.walk(root, followlinks=True):
-        found += [Path(folder, name) for name in names if is_read(name)]
+        found += [Path(folder, name) for name in names if _is_read(name)]
     return sorted(found)
 
 
-def is_read(name: str) -> bool:
-    """Whether dbt may read a file in a folder of a project."""
+def _is_read(name: str) -> bool:
     return not name.startswith(".") and not name.endswith((".pyc", "~", ".swp"))
 
 

@@ -8,27 +8,39 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import click
+import yaml
+from jinja2 import TemplateError
 
 from dbt_vigil.connecting import Connection, NotHonoured, QueryError, direct_connection
 from dbt_vigil.macros import PackageMacros
 from dbt_vigil.measurements import KEY, first_to_see
-from dbt_vigil.plan import Finding, Form, asked_alone, assembled, findings, own_statement, small_parents
-from dbt_vigil.project import Project, find_project
+from dbt_vigil.plan import (
+    Finding,
+    Form,
+    Matches,
+    Statement,
+    assembled,
+    cheaper_matches,
+    findings,
+    halved,
+    own_statement,
+)
+from dbt_vigil.project import Project, VigilError, find_project
 from dbt_vigil.record import literal, view_macros
 from dbt_vigil.report import Measurement, describe
-from dbt_vigil.spool import SpoolFile
-from dbt_vigil.stored import StoredPlan, StoredTest, bound, fingerprint, plan_file, times, without_as_of
+from dbt_vigil.spool import SpoolFile, abandoned_runs, scrubbed
+from dbt_vigil.stored import StoredPlan, StoredTest, bound, fingerprint, plan_file, slotted, times, without_as_of
 from dbt_vigil.summary import RunSummary, StatementRun, check_result
 from dbt_vigil.turns import database_turn
 
@@ -36,25 +48,18 @@ __all__ = ["Display", "project_of", "run_stored"]
 
 logger = logging.getLogger(__name__)
 
-
-class Display(Protocol):
-    """Shows results as they come."""
-
-    def __enter__(self) -> Display: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def add(self, entry: Mapping[str, Any]) -> None:
-        """Show a test's entry of run_results.json."""
+METADATA = "DBT_ENV_CUSTOM_ENV_"
 
 
-class _NeedsDbt(Exception):
+Display = Callable[[], AbstractContextManager[Callable[[Mapping[str, Any]], None]]]
+"""Opens what shows a test's entry of run_results.json."""
+
+
+class _NeedsDbt(Exception):  # noqa: N818
     """Why dbt must run: the message."""
 
 
-def run_stored(arguments: Sequence[str], display: Callable[[], Display] | None = None) -> RunSummary | None:
+def run_stored(arguments: Sequence[str], display: Display | None = None) -> RunSummary | None:
     """Run `vigil test` with these arguments from its stored plan.
 
     Args:
@@ -65,7 +70,7 @@ def run_stored(arguments: Sequence[str], display: Callable[[], Display] | None =
         What became of it; None where dbt must run.
 
     Raises:
-        VigilError: The project or its profile cannot be read, or the database stayed locked.
+        VigilError: The database stayed locked.
     """
     try:
         return _run(arguments, display)
@@ -74,37 +79,27 @@ def run_stored(arguments: Sequence[str], display: Callable[[], Display] | None =
         return None
 
 
-def _run(arguments: Sequence[str], display: Callable[[], Display] | None) -> RunSummary:
+def _run(arguments: Sequence[str], display: Display | None) -> RunSummary:
     started = monotonic()
-    now = datetime.now(timezone.utc)
-    rest, variables = without_as_of(arguments)
-    options = _options(rest)
-    folder = Path(options["project_dir"] or ".").expanduser().absolute()
-    plan = StoredPlan.load(plan_file(folder, rest, variables))
-    if plan is None:
-        raise _NeedsDbt("there is no stored plan of this command")
-    if fingerprint(plan.watched, plan.environment) != plan.fingerprint:
-        raise _NeedsDbt("the project, its profile, a version or an environment variable has changed")
-    project = project_of(arguments)
-    given = project.given_vars
-    if any(project.spool_directory.glob("*.jsonl")):
-        raise _NeedsDbt("an earlier run is still to be recorded")
-    with database_turn(project), closing(direct_connection(project)) as connection:
-        macros = PackageMacros(
-            project.engine,
-            {**plan.variables, **{name: given[name] for name in ("vigil_as_of",) if name in given}},
-            now,
-            directory=Path(plan.macros),
-            cache=folder / ".vigil" / "macros",
-        )
-        run = _Run(plan, project, connection, macros, now)
-        first = monotonic()
-        with display() if display else nullcontext() as shown:
-            run.execute(shown.add if shown else lambda _: None)
-        ran = monotonic()
-        recorded = run.record() if plan.record else None
-        run.write_results(arguments, monotonic() - started)
-    checks = tuple(check_result(entry) for entry in run.entries)
+    plan, project = _planned(arguments)
+    with database_turn(project):
+        now = datetime.now(timezone.utc)  # as dbt, which starts when it is its turn
+        _refuse_changes(plan, project)
+        with closing(_connected(project)) as connection:
+            run = _Run(plan, project, connection, _macros(plan, project, now), now)
+            first = monotonic()
+            run.check()
+            with run.spooled() as spool:
+                with display() if display else nullcontext(lambda _: None) as show:
+                    run.execute(spool, show)
+                ran = monotonic()
+                run.write_results(arguments, ran - started)
+                recorded = run.record(spool) if spool else None
+        if recorded is False:
+            from dbt_vigil.running import flush
+
+            recorded = flush(project) == 0
+    checks = tuple(check_result(_told(entry)) for entry in run.entries)
     return RunSummary(
         checks=checks,
         recorded=recorded,
@@ -119,6 +114,51 @@ def _run(arguments: Sequence[str], display: Callable[[], Display] | None) -> Run
         },
         path="stored plan",
     )
+
+
+def _planned(arguments: Sequence[str]) -> tuple[StoredPlan, Project]:
+    """The stored plan of a command, and whose it is."""
+    try:
+        rest, variables = without_as_of(arguments)
+        options = _options(rest)
+        folder = Path(options["project_dir"] or os.environ.get("DBT_PROJECT_DIR") or ".").expanduser().absolute()
+        plan = StoredPlan.load(plan_file(folder, rest, variables))
+        if plan is None:
+            raise _NeedsDbt("there is no stored plan of this command")
+        project = project_of(arguments)
+    except (yaml.YAMLError, click.UsageError, VigilError) as error:
+        raise _NeedsDbt(f"it says best what is wrong: {error}") from error
+    profile = str(project.profiles_directory / "profiles.yml")
+    if plan.target != (profile, project.profile_name, project.target_name):
+        raise _NeedsDbt("the plan is of another target")
+    return plan, project
+
+
+def _refuse_changes(plan: StoredPlan, project: Project) -> None:
+    try:
+        if fingerprint(plan.watched, plan.environment) != plan.fingerprint:
+            raise _NeedsDbt("the project, its profile, a version or an environment variable has changed")
+    except OSError as error:
+        raise _NeedsDbt(f"a file cannot be read: {error}") from error
+    with abandoned_runs(project.spool_directory) as runs:
+        if runs:
+            raise _NeedsDbt("an earlier run is still to be recorded")
+
+
+def _connected(project: Project) -> Connection:
+    try:
+        return direct_connection(project)
+    except VigilError as error:
+        raise _NeedsDbt(f"there is no connection: {error}") from error
+
+
+def _macros(plan: StoredPlan, project: Project, now: datetime) -> PackageMacros:
+    given = {name: value for name, value in project.given_vars.items() if name == "vigil_as_of"}
+    cache = project.directory / ".vigil" / "macros"
+    try:
+        return PackageMacros(project.engine, {**plan.variables, **given}, now, directory=Path(plan.macros), cache=cache)
+    except (OSError, TemplateError) as error:
+        raise _NeedsDbt(f"the package's macros cannot be read: {error}") from error
 
 
 def project_of(arguments: Sequence[str]) -> Project:
@@ -150,45 +190,81 @@ class _Run:
     macros: PackageMacros
     now: datetime
     invocation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    clocks: list[list[str]] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
     statements: list[StatementRun] = field(default_factory=list)
+    _matches: Matches = field(default_factory=dict)
 
-    def execute(self, show: Callable[[Mapping[str, Any]], None]) -> None:
-        """Run the statements, and alone every test that they do not answer. Nothing is kept of it before all is known."""
-        clocks = [times(self.macros.compiled_test(check["name"], check["kwargs"])) for check in self.plan.clocks]
+    def check(self) -> None:
+        """Look whether all that the run needs is as it was when the plan was stored."""
+        try:
+            self.macros.call("as_of")
+            self.clocks = [self._clock(number, check) for number, check in enumerate(self.plan.clocks)]
+            known = self.plan.record is None or self._registry_is_known(self.plan.record)
+        except VigilError as error:
+            raise _NeedsDbt(str(error)) from error
+        if not known:
+            raise _NeedsDbt("the record expects other checks")
+
+    def _clock(self, number: int, check: Mapping[str, Any]) -> list[str]:
+        """The times of a check at this run's moment, which is all of its SQL that may be another."""
+        sql = self.macros.compiled_test(check["name"], check["kwargs"])
+        if slotted(sql, number) != check["sql"]:
+            raise _NeedsDbt(f"a check {check['name']} is another query at this moment")
+        return times(sql)
+
+    @contextmanager
+    def spooled(self) -> Iterator[SpoolFile | None]:
+        """Within it, what is known of the run survives its death. One that needs dbt leaves nothing."""
+        if self.plan.record is None:
+            yield None
+            return
+        try:
+            spool = SpoolFile(self.project.spool_directory)
+        except OSError as error:
+            raise _NeedsDbt(f"{self.project.spool_directory} cannot be written") from error
+        try:
+            spool.start(self._facts())
+            yield spool
+        except _NeedsDbt:
+            spool.remove()
+            raise
+        finally:
+            spool.close()
+
+    def execute(self, spool: SpoolFile | None, show: Callable[[Mapping[str, Any]], None]) -> None:
+        """Run the statements, and alone every test that they do not answer."""
         tests = {test.form.test.test_id: test for test in self.plan.tests}
-        forms = [bound(test.form, clocks) for test in self.plan.tests]
-        small = small_parents(forms, self._rows) if self.project.engine == "duckdb" else ()
+        forms = [bound(test.form, self.clocks) for test in self.plan.tests]
+        if self.project.engine == "duckdb":
+            with suppress(QueryError):  # a table is missing, say: whoever asks for it will be told
+                self._matches = cheaper_matches(forms, self._rows)
         found: dict[str, dict[str, Any]] = {}
-        for statement in assembled(forms, self.project.engine, small):
-            for form, finding, began in self._found(statement.forms, statement.sql, statement.why):
+        for statement in assembled(forms, self.project.engine, self._matches):
+            for form, finding, began in self._found(statement):
                 entry = self._entry(tests[form.test.test_id], form, finding, began)
                 found[form.test.test_id] = entry
-                show(entry)
+                show(_told(entry))
+                if spool:
+                    spool.add_result(_told(entry))
         self.entries = [found[test_id] for test_id in tests]
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.connection.rows(sql)[1]
 
-    def _found(
-        self, forms: Sequence[Form], sql: str, why: str
-    ) -> Iterator[tuple[Form, Finding | str | None, datetime]]:
+    def _found(self, statement: Statement) -> Iterator[tuple[Form, Finding | str, datetime]]:
         began, started = datetime.now(timezone.utc), monotonic()
-        answers: Sequence[Finding | None] = []
-        try:
-            answers = findings(forms, self._rows(sql), self.project.engine)
-        except QueryError:
-            pass
-        ids = tuple(form.test.test_id for form in forms)
-        self.statements.append(StatementRun(ids, why, monotonic() - started, not answers))
-        for form, finding in zip(forms, answers or [None] * len(forms), strict=True):
-            if finding is not None:
-                yield form, finding, began
-            elif not answers and len(forms) > 1:
-                alone = asked_alone(form, self.project.engine)
-                yield from self._found(alone.forms, alone.sql, alone.why)
-            else:
-                yield self._asked_as_dbt(form)
+        answers: Sequence[Finding | None] | None = None
+        with suppress(QueryError):
+            answers = findings(statement.forms, self._rows(statement.sql), self.project.engine)
+        ids = tuple(form.test.test_id for form in statement.forms)
+        self.statements.append(StatementRun(ids, statement.why, monotonic() - started, answers is None))
+        if answers is None and len(ids) > 1:
+            for half in halved(statement, self.project.engine, self._matches):
+                yield from self._found(half)
+            return
+        for form, finding in zip(statement.forms, answers or [None], strict=True):
+            yield (form, finding, began) if finding else self._asked_as_dbt(form)
 
     def _asked_as_dbt(self, form: Form) -> tuple[Form, Finding | str, datetime]:
         began, started = datetime.now(timezone.utc), monotonic()
@@ -223,9 +299,8 @@ class _Run:
             "name": test.name,
         }
 
-    def record(self) -> bool:
-        """Append the run to the record; what cannot be written stays in the spool."""
-        facts = {
+    def _facts(self) -> dict[str, Any]:
+        return {
             "command": "test",
             "is_empty": False,
             "invocation_id": self.invocation_id,
@@ -234,38 +309,35 @@ class _Run:
             "vigil_as_of": str(self.project.vars.get("vigil_as_of") or ""),
             "started_at": _text(self.now),
         }
-        end = {"status": "finished", "message": None, "finished_at": _text(datetime.now(timezone.utc))}
-        spool = SpoolFile(self.project.spool_directory)
-        try:
-            spool.start(facts)
-            for entry in self.entries:
-                spool.add_result(entry)
-            spool.end(**end)
-            assert self.plan.record is not None
-            if not self._registry_is_known(self.plan.record["checks"]):
-                return False
-            for statement in self.macros.record_statements(facts | end, self.entries, self.plan.record):
-                self.connection.execute(statement)
-            spool.remove()
-            return True
-        except QueryError as error:
-            logger.warning("The run could not be recorded: %s", error)
-            return False
-        finally:
-            spool.close()
 
-    def _registry_is_known(self, expected: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Whether the record expects the checks that it did when the plan was stored."""
+    def record(self, spool: SpoolFile) -> bool:
+        """Append the run to the record; what cannot be written stays in the spool."""
         assert self.plan.record is not None
+        end = {"status": "finished", "message": None, "finished_at": _text(datetime.now(timezone.utc))}
+        spool.end(**end)
+        entries = [_told(entry) for entry in self.entries]
+        try:
+            for statement in self.macros.record_statements(self._facts() | end, entries, self.plan.record):
+                self.connection.execute(statement)
+        except VigilError as error:
+            logger.debug("dbt must record the run: %s", error)
+            return False
+        spool.remove()
+        return True
+
+    def _registry_is_known(self, record: Mapping[str, Any]) -> bool:
+        """Whether the record expects the checks that it did when the plan was stored."""
         engine = self.project.engine
-        registry = view_macros()["check_registry_sql"](self.plan.record["tables"]["vigil_registry_log"])
-        key = f"project_name = {literal(self.project.name, engine)} and target_name = {literal(self.project.target_name, engine)}"
+        registry = view_macros()["check_registry_sql"](record["tables"]["vigil_registry_log"])
+        key = " and ".join(
+            f"{column} = {literal(value, engine)}"
+            for column, value in (("project_name", self.project.name), ("target_name", self.project.target_name))
+        )
         rows = self._rows(
             f"select check_id, fingerprint from ({registry}) as registry where retired_at is null and {key}"
         )
-        return dict((row[0], row[1]) for row in rows) == {
-            name: check["fingerprint"] for name, check in expected.items()
-        }
+        expected = {name: check["fingerprint"] for name, check in record["checks"].items()}
+        return {row[0]: row[1] for row in rows} == expected
 
     def write_results(self, arguments: Sequence[str], seconds: float) -> None:
         """Write run_results.json, as dbt does."""
@@ -277,7 +349,11 @@ class _Run:
                 "generated_at": _text(datetime.now(timezone.utc)),
                 "invocation_id": self.invocation_id,
                 "invocation_started_at": _text(self.now),
-                "env": {},
+                "env": {
+                    name.removeprefix(METADATA): value
+                    for name, value in os.environ.items()
+                    if name.startswith(METADATA)
+                },
             },
             "results": [{name: value for name, value in entry.items() if name != "name"} for entry in self.entries],
             "elapsed_time": seconds,
@@ -308,6 +384,11 @@ def _judged(
         if message:
             message = describe(Measurement.from_row(response[KEY]))
     return status, message, finding.failures if message else 0, response
+
+
+def _told(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry as it is shown and recorded."""
+    return {**entry, "message": scrubbed(entry["message"])}
 
 
 def _text(moment: datetime) -> str:

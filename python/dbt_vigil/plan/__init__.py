@@ -2,13 +2,13 @@
 
 Pure: nothing here runs a statement or knows dbt. Each test is read into a `Form` (what it counts, over which rows), and
 the forms are put together into statements, as text. A test that is not recognised keeps its own query, and a test whose
-query cannot stand inside another statement is left to dbt. `reading.read` is not imported here: sqlglot is slow to import.
+query cannot stand inside another statement is left to dbt. `reading.read` is not imported here: sqlglot imports slowly.
 """
 
 from dbt_vigil.plan.forms import MEASURED, Aggregate, AntiJoin, CompiledTest, Form, Statement
-from dbt_vigil.plan.probing import small_parents
+from dbt_vigil.plan.probing import Matches, cheaper_matches
 from dbt_vigil.plan.results import Finding, findings
-from dbt_vigil.plan.statements import asked_alone, assembled, own_statement
+from dbt_vigil.plan.statements import assembled, halved, own_statement
 
 __all__ = [
     "MEASURED",
@@ -17,10 +17,11 @@ __all__ = [
     "CompiledTest",
     "Finding",
     "Form",
+    "Matches",
     "Statement",
-    "asked_alone",
     "assembled",
+    "cheaper_matches",
     "findings",
+    "halved",
     "own_statement",
-    "small_parents",
 ]

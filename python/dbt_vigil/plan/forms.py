@@ -28,7 +28,7 @@ class CompiledTest:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """`function(argument)` over the rows of `table` for which `where` holds; all as SQL, `where` empty for every row."""
+    """`function(argument)` over the rows of `table` where `where` holds; all as SQL, `where` empty for every row."""
 
     function: str
     argument: str
@@ -38,7 +38,10 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class AntiJoin:
-    """The number of rows of `child` whose keys no row of `parent` has. Both are queries with columns `key_0`, `key_1`, …"""
+    """The number of rows of `child`, of those without a null key, whose keys no row of `parent` has.
+
+    Both are queries with columns `key_0`, `key_1` and so on.
+    """
 
     child: str
     parent: str
@@ -58,8 +61,8 @@ class Verdict:
 class Form:
     """How the result of a test is computed.
 
-    Either from `aggregates`, which `values` call `vigil_0`, `vigil_1` and so on, or, without any, from the rows of `query`,
-    as dbt would.
+    Either from `aggregates`, which `values` call `vigil_0`, `vigil_1` and so on, or, without any, from the rows of
+    `query`, as dbt would.
     """
 
     test: CompiledTest

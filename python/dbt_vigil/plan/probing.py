@@ -1,20 +1,26 @@
-"""What DuckDB is asked before its statements are written: which parents are small. Its answer changes the speed only."""
+"""What DuckDB is asked before its statements are written: which keys are cheap to match. It changes the speed only."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dbt_vigil.plan.forms import AntiJoin, Form
 
-__all__ = ["small_parents"]
+__all__ = ["Matches", "cheaper_matches"]
 
-MUCH_SMALLER = 10
-"""Six times faster for 100,000 parents of 60 million rows, twice as slow for 15 million."""
+Matches = Mapping[AntiJoin, Sequence[str]]
+"""Of anti joins, the conditions that part the keys of the parent, so that matches are counted part by part."""
+
+ARRAY = 1_000_000
+"""DuckDB looks up the keys of a range of this width in an array: several times faster than in a hash table."""
+MOST_PARTS = 64
+"""Each part may have to read all keys of the child, which costs about a hundredth of looking them up."""
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 
 
-def small_parents(forms: Iterable[Form], rows: Callable[[str], Sequence[Sequence[Any]]]) -> frozenset[AntiJoin]:
+def cheaper_matches(forms: Iterable[Form], rows: Callable[[str], Sequence[Sequence[Any]]]) -> dict[AntiJoin, list[str]]:
     """The anti joins whose children are cheaper to match than to find missing, by what the engine estimates.
 
     Only keys of one type count as such: values which differ in one type may be equal in another, and match twice.
@@ -25,20 +31,53 @@ def small_parents(forms: Iterable[Form], rows: Callable[[str], Sequence[Sequence
     """
     joins = list(dict.fromkeys(a for form in forms for a in form.aggregates if isinstance(a, AntiJoin)))
     if not joins:
-        return frozenset()
-    sides = [f"select 1 from ({side}) as side" for join in joins for side in (join.child, join.parent)]
-    ((_, plan),) = rows(f"explain (format json) {' union all '.join(sides)}")
-    estimates = [_cardinality(side) for side in _sides(json.loads(plan), len(sides))]
-    types = ", ".join(
+        return {}
+    queries = [f"select 1 from ({side}) as side" for join in joins for side in (join.child, join.parent)]
+    ((_, plan),) = rows(f"explain (format json) {' union all '.join(queries)}")
+    sides = _sides(json.loads(plan), len(queries))
+    pairs = list(zip(joins, sides[::2], sides[1::2], strict=True))
+    facts = [fact for join, child, parent in pairs for fact in _facts(join, _is_large(child, parent))]
+    found = iter(rows(f"select {', '.join(facts)}")[0])
+    matches = {}
+    for join, child, parent in pairs:
+        types = [(next(found), next(found)) for _ in range(join.keys)]
+        least, greatest = next(found), next(found)
+        if not all(_is_exact(*pair) for pair in types) or 2 * _cardinality(parent) > _cardinality(child):
+            continue
+        if _cardinality(parent) <= ARRAY:
+            matches[join] = ["true"]
+        elif types[0][0] in INTEGERS and least is not None and int(greatest) - int(least) < ARRAY * MOST_PARTS:
+            matches[join] = _parts(int(least), int(greatest))
+    return matches
+
+
+def _facts(join: AntiJoin, is_large: bool) -> list[str]:
+    """The keys' types, and the bounds of those of a large parent."""
+    types = [
         f"typeof((select key_{key} from ({side}) as side where false))"
-        for join in joins
         for key in range(join.keys)
         for side in (join.child, join.parent)
-    )
-    found = iter(rows(f"select {types}")[0])
-    are_same = [all([_is_exact(next(found), next(found)) for _ in range(join.keys)]) for join in joins]
-    pairs = zip(joins, are_same, estimates[::2], estimates[1::2], strict=True)
-    return frozenset(j for j, same, child, parent in pairs if same and parent * MUCH_SMALLER <= child)
+    ]
+    bounds = [f"(select {bound}(key_0) from ({join.parent}) as side)" for bound in ("min", "max")]
+    return [*types, *(bounds if is_large and join.keys == 1 else ("null", "null"))]
+
+
+def _is_large(child: Mapping[str, Any], parent: Mapping[str, Any]) -> bool:
+    """Whether a parent has too many keys for one array. Only DuckDB's own tables are quick to read in parts."""
+    are_tables = all(_below_projections(side).get("name", "").strip() == "SEQ_SCAN" for side in (child, parent))
+    return are_tables and ARRAY < _cardinality(parent) < ARRAY * MOST_PARTS
+
+
+def _below_projections(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _below_projections(node["children"][0]) if node.get("name", "").strip() == "PROJECTION" else node
+
+
+def _parts(least: int, greatest: int) -> list[str]:
+    """Conditions of which every key that is not null meets one, whatever the bounds."""
+    cuts = range(least + ARRAY, greatest + 1, ARRAY)
+    lower = ["true", *(f"key_0 >= {cut}" for cut in cuts)]
+    upper = [*(f"key_0 < {cut}" for cut in cuts), "true"]
+    return [f"{low} and {high}" for low, high in zip(lower, upper, strict=True)]
 
 
 def _is_exact(child_type: str, parent_type: str) -> bool:
@@ -53,7 +92,7 @@ def _sides(plan: list[dict[str, Any]], n: int) -> list[dict[str, Any]]:
     return sides if len(sides) == n else [{}] * n
 
 
-def _cardinality(node: dict[str, Any]) -> int:
+def _cardinality(node: Mapping[str, Any]) -> int:
     estimate = node.get("extra_info", {}).get("Estimated Cardinality")
     if estimate is None and len(node.get("children", ())) == 1:
         return _cardinality(node["children"][0])

@@ -29,16 +29,18 @@ class Finding:
 def findings(forms: Sequence[Form], rows: Sequence[Sequence[Any]], engine: str) -> list[Finding | None]:
     """For each test of a statement, in its order, what it found; None where its own query must be asked.
 
-    That is where only the existence of failures is known, or where dbt would not take the answer: no number, for example.
+    That is where only the existence of failures is known, or where dbt would not take the answer: no number, say.
     """
-    answers = {row[0]: row[1:] for row in rows}
-    return [_finding(form.is_exact, answers.get(test), engine) for test, form in enumerate(forms)]
+    answers: dict[int, list[Sequence[Any]]] = {}
+    for test, *answer in rows:
+        answers.setdefault(test, []).append(answer)
+    return [_finding(form.is_exact, answers.get(test, ()), engine) for test, form in enumerate(forms)]
 
 
-def _finding(is_exact: bool, answer: Sequence[Any] | None, engine: str) -> Finding | None:
-    if answer is None:
+def _finding(is_exact: bool, answers: Sequence[Sequence[Any]], engine: str) -> Finding | None:
+    if len(answers) != 1:
         return None
-    failures, should_warn, should_error, measured = answer
+    ((failures, should_warn, should_error, measured),) = answers
     if failures is None or not WHOLE_NUMBER.fullmatch(failures) or {should_warn, should_error} - set(TRUTHS):
         return None
     if not is_exact and int(failures):

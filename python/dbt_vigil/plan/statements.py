@@ -1,51 +1,55 @@
 """Puts forms together into statements: which tests share one, and the SQL in which the engine answers it fastest.
 
-On DuckDB a statement has a row for each test: `test, failures, should_warn, should_error, measured`. Aggregates of the same
-rows are computed in one scan; others apart, because each is often answered by statistics or zone maps alone.
-On Spark a statement has a column for each test, JSON of the same: every plain aggregate of a table in one scan.
+On DuckDB a statement has a row for each test: `test, failures, should_warn, should_error, measured`. Aggregates of the
+same rows are computed in one scan; others apart, because each is often answered by statistics or zone maps alone.
+On Spark it has the same rows, `measured` as JSON, of every plain aggregate of a table in one scan.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from dbt_vigil.plan.forms import JUDGED, MEASURED, Aggregate, AntiJoin, CompiledTest, Form, Statement, Verdict
+from dbt_vigil.plan.probing import Matches
 
-__all__ = ["asked_alone", "assembled", "own_statement"]
+__all__ = ["assembled", "halved", "own_statement"]
 
 DUCKDB_TESTS = 50
 """In one statement: the cost of planning one grows faster than the number of its parts."""
 SPARK_AGGREGATES = 60
 """In one scan: Spark interprets a stage whose generated code is too long to be compiled."""
+SPARK_JOINS = 4
+"""In one statement: subqueries of it, which Spark runs at the same time."""
 VALUES = ("failures", *JUDGED)
 NULLS = ("cast(null as bigint)", "cast(null as string)", *["cast(null as double)"] * (len(JUDGED) - 1))
-COUNTS = tuple(f"count_{k}" for k in range(100))
+SPARK_ANTI_JOIN = "left anti join"
 REFERENCE = re.compile(r"\bvigil_([0-9]+)\b")
 
 
-def assembled(forms: Sequence[Form], engine: str, small_parents: Collection[AntiJoin] = ()) -> list[Statement]:
+def assembled(forms: Sequence[Form], engine: str, matches: Matches = MappingProxyType({})) -> list[Statement]:
     """Write the statements that answer the tests.
 
     Args:
         forms: The tests.
         engine: `duckdb` or `spark`.
-        small_parents: The anti joins whose parents are so few that counting the matches is cheaper.
+        matches: The anti joins that are cheaper to answer by counting matches (see `cheaper_matches`).
     """
     if engine == "duckdb":
-        return [
-            _duckdb(forms[start : start + DUCKDB_TESTS], small_parents) for start in range(0, len(forms), DUCKDB_TESTS)
-        ]
+        return [_duckdb(forms[start : start + DUCKDB_TESTS], matches) for start in range(0, len(forms), DUCKDB_TESTS)]
     groups: dict[object, list[Form]] = {}
     for form in forms:
         groups.setdefault(_spark_group(form), []).append(form)
     return [_spark(part) for group in groups.values() for part in _spark_parts(group)]
 
 
-def asked_alone(form: Form, engine: str) -> Statement:
-    """The statement that answers one test."""
-    return assembled([form], engine)[0]
+def halved(statement: Statement, engine: str, matches: Matches = MappingProxyType({})) -> list[Statement]:
+    """The statements for either half of the tests of one."""
+    middle = len(statement.forms) // 2
+    halves = (statement.forms[:middle], statement.forms[middle:])
+    return [part for forms in halves for part in assembled(forms, engine, matches)]
 
 
 def own_statement(test: CompiledTest) -> str:
@@ -57,9 +61,9 @@ def own_statement(test: CompiledTest) -> str:
     )
 
 
-def _duckdb(forms: Sequence[Form], small_parents: Collection[AntiJoin]) -> Statement:
+def _duckdb(forms: Sequence[Form], matches: Matches) -> Statement:
     scans = _scans([aggregate for form in forms for aggregate in form.aggregates])
-    ctes = [f"scan_{k} as materialized (\n  {_scan(scan, small_parents)}\n)" for k, scan in enumerate(scans)]
+    ctes = [f"vigil_scan_{k} as materialized (\n  {_scan(scan, matches)}\n)" for k, scan in enumerate(scans)]
     name_of = _names(scans)
     rules = _rules(forms)
     rows, parts = [], []
@@ -71,8 +75,8 @@ def _duckdb(forms: Sequence[Form], small_parents: Collection[AntiJoin]) -> State
         else:
             parts.append(_own(form, test, "list(struct_pack({}))", "{0} := {0}"))
     if rows:
-        ctes.append(f"found({', '.join(rules.columns)}) as (\n  " + "\n  union all\n  ".join(rows) + "\n)")
-        parts.insert(0, _judged(rules, "found", "[struct_pack({})]", "{0} := {0}"))
+        ctes.append(f"vigil_found({', '.join(rules.columns)}) as (\n  " + "\n  union all\n  ".join(rows) + "\n)")
+        parts.insert(0, _judged(rules, "vigil_found", "[struct_pack({})]", "{0} := {0}"))
     start = "with " + ",\n".join(ctes) + "\n" if ctes else ""
     return Statement(start + "\nunion all\n".join(parts), tuple(forms), _shared(forms, len(scans)))
 
@@ -82,7 +86,7 @@ class _Rule:
     """What is done with the values of a test. It is the same for many tests, and planned once for all of them."""
 
     formulas: tuple[str, ...]
-    """Of the columns VALUES, from counts, which are called count_0, count_1, …; empty where a row has the value itself."""
+    """Of the columns VALUES, from counts, called count_0, count_1, …; empty where a row has the value itself."""
     verdict: Verdict | None
     warn_if: str
     error_if: str
@@ -99,12 +103,16 @@ def _rules(forms: Sequence[Form]) -> _Rules:
     rules = tuple(dict.fromkeys(_rule(form) for form in forms if form.aggregates))
     # Every column of every row is planned: only those that some test needs.
     values = [name for k, name in enumerate(VALUES) if not all(rule.formulas[k] for rule in rules)]
-    return _Rules(rules, ("test", "rule", *values, *COUNTS[:counts]))
+    return _Rules(rules, ("test", "rule", *values, *_counts(counts)))
 
 
 def _rule(form: Form) -> _Rule:
     formulas = tuple(_formula(value, form) for value in _all_values(form))
     return _Rule(formulas, form.verdict, form.test.warn_if, form.test.error_if)
+
+
+def _counts(n: int) -> list[str]:
+    return [f"count_{k}" for k in range(n)]
 
 
 def _all_values(form: Form) -> tuple[str, ...]:
@@ -114,7 +122,7 @@ def _all_values(form: Form) -> tuple[str, ...]:
 
 def _formula(value: str, form: Form) -> str:
     used = {int(k) for k in REFERENCE.findall(value)}
-    return _bound(value, COUNTS) if all(_is_count(form.aggregates[k]) for k in used) else ""
+    return _bound(value, _counts(len(form.aggregates))) if all(_is_count(form.aggregates[k]) for k in used) else ""
 
 
 def _is_count(aggregate: Aggregate | AntiJoin) -> bool:
@@ -160,16 +168,18 @@ select
   case when check_name is not null then {measured.format(fields)} end
 from (
   select *, {failed} as failed
-  from (select *, {name} as check_name, {verdict} as verdict from (select test, rule, {values} from {found}) as judged) as verdicts
+  from (
+    select *, {name} as check_name, {verdict} as verdict from (select test, rule, {values} from {found}) as judged
+  ) as verdicts
 ) as judged"""
 
 
 def _own(form: Form, test: int, measured: str, field: str) -> str:
     fields = ", ".join(field.format(name) for name in MEASURED)
+    failures, row = form.test.fail_calc, measured.format(fields) if form.test.is_check else "null"
     return (
-        f"select {test}, cast({form.test.fail_calc} as string), cast({form.test.fail_calc} {form.test.warn_if} as string), "
-        f"cast({form.test.fail_calc} {form.test.error_if} as string), "
-        f"{measured.format(fields) if form.test.is_check else 'null'}\nfrom (\n{form.query}\n) dbt_internal_test"
+        f"select {test}, cast({failures} as string), cast({failures} {form.test.warn_if} as string), "
+        f"cast({failures} {form.test.error_if} as string), {row}\nfrom (\n{form.query}\n) dbt_internal_test"
     )
 
 
@@ -181,22 +191,27 @@ Scan = tuple[tuple[str, str], list[Aggregate]] | AntiJoin
 
 
 def _scans(aggregates: Iterable[Aggregate | AntiJoin]) -> list[Scan]:
-    """Aggregates of the same rows together, an anti join by itself."""
-    shared: dict[tuple[str, str], list[Aggregate]] = {}
+    """Aggregates of the same filtered rows together, all others apart.
+
+    Over all rows each column has a scan of its own: one that has nulls must be read, and would keep statistics from
+    answering for the others.
+    """
+    shared: dict[tuple[str, str, str], list[Aggregate]] = {}
     joins: dict[AntiJoin, None] = {}
-    for aggregate in aggregates:
+    for aggregate in dict.fromkeys(aggregates):
         if isinstance(aggregate, AntiJoin):
             joins[aggregate] = None
-        elif aggregate not in shared.setdefault((aggregate.table, aggregate.where), []):
-            shared[aggregate.table, aggregate.where].append(aggregate)
-    return [*shared.items(), *joins]
+        else:
+            column = "" if aggregate.where else aggregate.argument
+            shared.setdefault((aggregate.table, aggregate.where, column), []).append(aggregate)
+    return [*(((table, where), found) for (table, where, _), found in shared.items()), *joins]
 
 
 def _names(scans: Sequence[Scan]) -> dict[Aggregate | AntiJoin, str]:
     names: dict[Aggregate | AntiJoin, str] = {}
     for k, scan in enumerate(scans):
         values: Sequence[Aggregate | AntiJoin] = [scan] if isinstance(scan, AntiJoin) else scan[1]
-        names |= {value: f"scan_{k}.value_{n}" for n, value in enumerate(values)}
+        names |= {value: f"vigil_scan_{k}.value_{n}" for n, value in enumerate(values)}
     return names
 
 
@@ -204,41 +219,53 @@ def _bound(expression: str, names: Sequence[str]) -> str:
     return REFERENCE.sub(lambda found: names[int(found[1])], expression)
 
 
-def _scan(scan: Scan, small_parents: Collection[AntiJoin]) -> str:
+def _scan(scan: Scan, matches: Matches) -> str:
     if isinstance(scan, AntiJoin):
-        return f"select {_orphans(scan, 'anti join', small_parents)} as value_0"
+        return f"select {_orphans(scan, 'anti join', matches)} as value_0"
     (table, where), aggregates = scan
     values = ", ".join(f"{a.function}({a.argument}) as value_{k}" for k, a in enumerate(aggregates))
     return f"select {values} from {table}{f' where {where}' if where else ''}"
 
 
-def _orphans(join: AntiJoin, anti_join: str, small_parents: Collection[AntiJoin] = ()) -> str:
-    on = " and ".join(f"child.key_{k} = parent.key_{k}" for k in range(join.keys))
-    if join in small_parents:
-        return (
-            f"(select count(*) from ({join.child}) as child) - (select count(*) from ({join.child}) as child "
-            f"join (select distinct * from ({join.parent}) as parent) as parent on {on})"
+def _orphans(join: AntiJoin, anti_join: str, matches: Matches = MappingProxyType({})) -> str:
+    keys = range(join.keys)
+    on = " and ".join(f"child.key_{k} = parent.key_{k}" for k in keys)
+    are_known = " and ".join(f"child.key_{k} is not null" for k in keys)
+    child, parent = f"({join.child}) as child", f"({join.parent}) as parent"
+    if anti_join == SPARK_ANTI_JOIN:
+        return f"(select count(*) from {child} {anti_join} {parent} on {on} where {are_known})"
+    known = "count(key_0)" if join.keys == 1 else f"count(case when {are_known} then 1 end)"
+    if join in matches:
+        found = (
+            f"(select count(*) from {child} join (select distinct * from {parent} where {part}) as parent on {on})"
+            for part in matches[join]
         )
-    return f"(select count(*) from ({join.child}) as child {anti_join} ({join.parent}) as parent on {on})"
+        return f"(select {known} from {child}) - ({' + '.join(found)})"
+    # A filter on the keys would let DuckDB expect few rows, and join them the wrong way round.
+    return f"(select count(*) from {child} {anti_join} {parent} on {on}) - (select count(*) - {known} from {child})"
 
 
 def _spark_group(form: Form) -> object:
+    """Forms over one table are together, those with a join apart from the others."""
     tables = {a.table for a in form.aggregates if isinstance(a, Aggregate)}
-    if not form.aggregates or len(tables) != 1 or any(isinstance(a, AntiJoin) for a in form.aggregates):
-        return id(form)
-    return tables.pop()
+    return (*tables, _joins(form.aggregates) > 0) if len(tables) == 1 else id(form)
+
+
+def _joins(aggregates: Iterable[object]) -> int:
+    return sum(isinstance(aggregate, AntiJoin) for aggregate in aggregates)
 
 
 def _spark_parts(forms: Sequence[Form]) -> Iterable[Sequence[Form]]:
-    """Parts of a group, so that no scan has too many aggregates."""
+    """Parts of a group, so that no scan has too many aggregates, and no statement too many joins."""
     part: list[Form] = []
     seen: set[object] = set()
     for form in forms:
-        if part and len(seen | set(form.aggregates)) > SPARK_AGGREGATES:
+        both = seen | set(form.aggregates)
+        if part and (len(both) > SPARK_AGGREGATES or _joins(both) > SPARK_JOINS):
             yield part
-            part, seen = [], set()
+            part, both = [], set(form.aggregates)
         part.append(form)
-        seen |= set(form.aggregates)
+        seen = both
     yield part
 
 
@@ -264,7 +291,7 @@ def _spark_scan(aggregates: Sequence[Aggregate | AntiJoin]) -> str:
     filters = {a.where for a in plain}
     shared = filters.pop() if len(filters) == 1 else ""
     values = [
-        f"{_orphans(a, 'left anti join')} as value_{k}"
+        f"{_orphans(a, SPARK_ANTI_JOIN)} as value_{k}"
         if isinstance(a, AntiJoin)
         else f"{_conditional(a, shared)} as value_{k}"
         for k, a in enumerate(aggregates)

@@ -1,4 +1,4 @@
-"""Rewrites of a test's query, one a module: a tree in, an equal but cheaper tree out, or None where it does not apply."""
+"""Rewrites of a test's query, one a module: a tree in, an equal but cheaper one out, or None where none applies."""
 
 from dbt_vigil.plan.rewrites.accepted_values import rows_outside
 from dbt_vigil.plan.rewrites.conditional_count import counted_where

@@ -11,36 +11,28 @@ __all__ = ["rows_outside"]
 
 
 def rows_outside(query: exp.Expr) -> exp.Expr | None:
-    """`with v as (select c as value_field, count(*) … from t group by c) select * from v where value_field not in (…)`."""
-    if not isinstance(query, exp.Select) or query.args.get("joins") or query.args.get("where") is None:
+    """`with v as (select c as value_field, count(*) … group by c) select * from v where value_field not in (…)`."""
+    if not isinstance(query, exp.Select) or _clauses(query) != {"with_", "expressions", "from_", "where"}:
         return None
-    (start,) = (query.args.get("from_") or exp.From()).args.values() or (None,)
-    ctes = query.args["with_"].expressions if query.args.get("with_") else []
-    if len(ctes) != 1 or not isinstance(start, exp.Table) or start.name != ctes[0].alias or start.alias:
-        return None
-    if any(
-        value for key, value in query.args.items() if value and key not in ("with_", "from_", "where", "expressions")
-    ):
-        return None
-    condition = query.args["where"].this
+    start, ctes, condition = query.args["from_"].this, query.args["with_"], query.args["where"].this
     values = condition.this if isinstance(condition, exp.Not) else None
-    if not isinstance(values, exp.In) or not values.expressions or not isinstance(values.this, exp.Column):
+    if len(ctes.expressions) != 1 or ctes.args.get("recursive") or not isinstance(values, exp.In):
         return None
-    grouped = ctes[0].this
-    group = grouped.args.get("group")
-    if not isinstance(grouped, exp.Select) or group is None or len(group.expressions) != 1:
+    (cte,) = ctes.expressions
+    if start != exp.to_table(cte.alias) or cte.args["alias"].columns or [str(item) for item in query.selects] != ["*"]:
         return None
-    if any(value for key, value in group.args.items() if value and key != "expressions"):
+    if not isinstance(values.this, exp.Column) or values.this.table or values.args.get("query"):
         return None
-    named = [item for item in grouped.expressions if item.alias_or_name == values.this.name]
-    others = [item.unalias() for item in grouped.expressions if item.alias_or_name != values.this.name]
-    if (
-        len(named) != 1
-        or named[0].unalias() != group.expressions[0]
-        or not all(isinstance(o, exp.Count) for o in others)
-    ):
+    if not all(map(_is_constant, values.expressions)):
         return None
-    if grouped.args.get("having") or grouped.args.get("limit") or grouped.args.get("distinct"):
+    grouped = cte.this
+    if not isinstance(grouped, exp.Select) or not _clauses(grouped) <= {"expressions", "from_", "where", "group"}:
+        return None
+    group = grouped.args.get("group") or exp.Group()
+    named = [item for item in grouped.selects if item.alias_or_name == values.this.name]
+    if _clauses(group) != {"expressions"} or [item.unalias() for item in named] != group.expressions:
+        return None
+    if not all(_counts_rows(item.unalias()) for item in grouped.selects if item not in named):
         return None
     rows = grouped.copy()
     rows.set("group", None)
@@ -48,3 +40,15 @@ def rows_outside(query: exp.Expr) -> exp.Expr | None:
     outside = condition.copy()
     outside.this.this.replace(named[0].unalias().copy())
     return rows.where(outside, copy=False)
+
+
+def _clauses(tree: exp.Expr) -> set[str]:
+    return {key for key, value in tree.args.items() if value}
+
+
+def _counts_rows(item: exp.Expr) -> bool:
+    return isinstance(item, exp.Count) and isinstance(item.this, exp.Star)
+
+
+def _is_constant(value: exp.Expr) -> bool:
+    return not value.find(exp.Column, exp.Query)

@@ -6,20 +6,34 @@ from sqlglot import exp
 
 __all__ = ["counted_where"]
 
+CLAUSES = {"with_", "expressions", "from_", "where"}
+
 
 def counted_where(query: exp.Expr) -> exp.Expr | None:
-    """Rewrite every such count over a source without groups."""
-    found = [
-        (coalesce, coalesce.this.this)
-        for coalesce in query.find_all(exp.Coalesce)
-        if isinstance(coalesce.this, exp.CountIf) and [str(e) for e in coalesce.expressions] == ["0"]
-    ]
-    for coalesce, condition in found:
+    """Rewrite every such count beside a `count(*)`, which keeps the query one row, over a source without groups."""
+    rewritten = query.copy()
+    found = [coalesce for coalesce in rewritten.find_all(exp.Coalesce) if _is_conditional_count(coalesce)]
+    for coalesce in found:
         select = coalesce.find_ancestor(exp.Select)
-        if select is None or select.args.get("group") or select.args.get("joins") or not select.args.get("from_"):
+        if select is None or not select.args.get("from_") or not _keeps_one_row(select):
             return None
         counted = exp.select(exp.Count(this=exp.Star())).from_(select.args["from_"].this.copy())
         if select.args.get("where"):
             counted = counted.where(select.args["where"].this.copy())
-        coalesce.replace(counted.where(condition.copy()).subquery())
-    return query if found else None
+        coalesce.replace(counted.where(coalesce.this.this.copy()).subquery())
+    return rewritten if found else None
+
+
+def _is_conditional_count(coalesce: exp.Coalesce) -> bool:
+    counted = coalesce.this
+    return (
+        isinstance(counted, exp.CountIf)
+        and [str(otherwise) for otherwise in coalesce.expressions] == ["0"]
+        and not isinstance(counted.this, exp.Distinct)
+    )
+
+
+def _keeps_one_row(select: exp.Select) -> bool:
+    return {key for key, value in select.args.items() if value} <= CLAUSES and any(
+        isinstance(item.unalias(), exp.Count) for item in select.selects
+    )

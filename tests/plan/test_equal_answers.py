@@ -1,0 +1,121 @@
+"""What the statements of a suite answer is what dbt's own statement answers for each test alone."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from dbt_vigil.macros import PackageMacros
+from dbt_vigil.plan import (
+    MEASURED,
+    AntiJoin,
+    CompiledTest,
+    Finding,
+    Form,
+    Matches,
+    assembled,
+    findings,
+    own_statement,
+)
+from dbt_vigil.plan.reading import read
+from tests.plan.suites import Suite, suites
+from tests.project import REPO
+
+SUITES = int(os.environ.get("VIGIL_SUITES", "200"))
+PARTS = ["key_0 < 2", "key_0 >= 2"]
+MOMENT = {"vigil_as_of": "2013-02-10", "vigil_timezone": "UTC"}
+
+Answer = tuple[Any, ...] | None
+
+
+@pytest.fixture(scope="module")
+def macros(tmp_path_factory: pytest.TempPathFactory) -> PackageMacros:
+    cache = tmp_path_factory.mktemp("macros")
+    return PackageMacros("duckdb", MOMENT, datetime.now(timezone.utc), directory=REPO / "macros", cache=cache)
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"threads": 1}) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("are_small", [False, True], ids=["any_parents", "small_parents"])
+def test_random_suites(macros: PackageMacros, connection: duckdb.DuckDBPyConnection, are_small: bool) -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(
+        max_examples=SUITES // 2,
+        deadline=None,
+        database=None,
+        derandomize="VIGIL_SUITES" not in os.environ,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(suites(macros))
+    def judged(suite: Suite) -> None:
+        for statement in suite.tables:
+            connection.execute(statement)
+        forms = [form for test in suite.tests if (form := read(test, "duckdb"))]
+        seen.update("its own query" if not form.aggregates else "rewritten" for form in forms)
+        small = {join: PARTS for join in _joins(forms) if _has_exact_keys(connection, join)} if are_small else {}
+        seen.update("small" for _ in small)
+        for form, finding in _found(connection, forms, small):
+            assert finding is None or _as_answer(finding) == _dbt_answer(connection, form.test), (form, finding)
+
+    judged()
+    assert seen["rewritten"] > SUITES // 4
+    assert seen["its own query"] > SUITES // 4
+    assert seen["small"] > 0 or not are_small
+
+
+def _joins(forms: list[Form]) -> set[AntiJoin]:
+    return {a for form in forms for a in form.aggregates if isinstance(a, AntiJoin)}
+
+
+def _has_exact_keys(connection: duckdb.DuckDBPyConnection, join: AntiJoin) -> bool:
+    try:
+        child, parent = (
+            [row[1] for row in connection.execute(f"describe {side}").fetchall()] for side in (join.child, join.parent)
+        )
+    except duckdb.Error:
+        return False
+    return child == parent and "DOUBLE" not in str(child)
+
+
+def _found(
+    connection: duckdb.DuckDBPyConnection, forms: list[Form], small: Matches
+) -> Iterator[tuple[Form, Finding | None]]:
+    """As it is run: where a statement fails, each of its tests alone."""
+    for statement in assembled(forms, "duckdb", small):
+        try:
+            rows = connection.execute(statement.sql).fetchall()
+        except duckdb.Error:
+            if len(statement.forms) > 1:
+                for form in statement.forms:
+                    yield from _found(connection, [form], small)
+            continue
+        yield from zip(statement.forms, findings(statement.forms, rows, "duckdb"), strict=True)
+
+
+def _as_answer(finding: Finding) -> Answer:
+    rows = [repr([row[name] for name in MEASURED]) for row in finding.measured]
+    return finding.failures, finding.should_warn, finding.should_error, sorted(rows)
+
+
+def _dbt_answer(connection: duckdb.DuckDBPyConnection, test: CompiledTest) -> Answer:
+    try:
+        (answer,) = connection.execute(own_statement(test)).fetchall()
+        rows = connection.execute(f"select {', '.join(MEASURED)} from ({test.sql})").fetchall() if test.is_check else []
+    except (duckdb.Error, ValueError):
+        return None
+    if test.limit is not None:
+        rows = rows[: test.limit]
+    return *answer, sorted(repr(list(row)) for row in rows)

@@ -1,6 +1,6 @@
 """`vigil test` says of every data test what `dbt test` says: random suites, run by both, on both engines.
 
-VIGIL_SUITES=3000 runs as many suites on DuckDB instead of 200, and a twentieth of them on Spark.
+VIGIL_SUITES=3000 runs as many suites on DuckDB instead of 50, and some of them on Spark.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tests.engines import DuckDB, Engine
 from tests.project import Project
 from tests.suites import MACROS, TAGS, VARS, Suite, described, draw_suites, smaller, tables, write_suite
 
-SUITES = int(os.environ.get("VIGIL_SUITES", "200"))
-IN_A_PROJECT = {"duckdb": 100, "spark": 10}
+SUITES = int(os.environ.get("VIGIL_SUITES", "50"))
+IN_A_PROJECT = {"duckdb": 50, "spark": 8}
 QUIETLY = ["--log-level-file", "none"]
 SHARE = {"duckdb": 1, "spark": 20}
 # Where in its SQL an engine found a mistake, what else it was looking at, and which of several bad rows it met first.

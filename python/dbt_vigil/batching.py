@@ -21,7 +21,6 @@ from dbt.contracts.graph.nodes import GenericTestNode, SingularTestNode, TestNod
 from dbt.flags import get_flags
 from dbt.task.runnable import GraphRunnableTask
 from dbt.task.test import TestResultData, TestRunner
-from dbt_common.exceptions import DbtBaseException
 
 from dbt_vigil.measurements import KEY, first_to_see
 from dbt_vigil.plan import (
@@ -130,7 +129,7 @@ class Batches:
         engine = runner.adapter.type()
         forms = [form for node in nodes if (form := self.forms[node.unique_id])]
         if engine == "duckdb":
-            with suppress(DbtBaseException):  # a table is missing, say: whoever asks for it will be told
+            with suppress(Exception):  # a table is missing, say: whoever asks for it will be told
                 self._matches |= cheaper_matches(forms, lambda sql: _rows(runner, sql))
         for statement in assembled(forms, engine, self._matches):
             self._add(statement)
@@ -165,7 +164,7 @@ class Batches:
             executed.found = {
                 form.test.test_id: finding for form, finding in zip(executed.statement.forms, found, strict=True)
             }
-        except DbtBaseException:
+        except Exception:  # also of the engine itself, while the rows come: the guilty test will be told by dbt
             executed.failed = True
         executed.seconds = monotonic() - started
 

@@ -130,8 +130,11 @@ def _tables() -> st.SearchStrategy[tuple[str, ...]]:
         lambda kind, children, parents: (
             f"create or replace table child ({columns})",
             f"create or replace table parent (key {kind}, active boolean)",
-            *(f"insert into child values ({', '.join(values)})" for values in children),
-            *(f"insert into parent values ({', '.join(values)})" for values in parents),
+            *(
+                f"insert into {table} values {', '.join('(' + ', '.join(row) + ')' for row in rows)}"
+                for table, rows in {"child": children, "parent": parents}.items()
+                if rows
+            ),
         ),
         st.sampled_from(KEYS),
         st.lists(row, max_size=6),
@@ -177,9 +180,7 @@ def _queries() -> st.SearchStrategy[str]:
         ),
         _filled(
             ACCEPTED,
-            group=_often("group by {column}", "group by {column}, id", "group by rollup({column})").flatmap(
-                lambda text: st.just(text)
-            ),
+            group=_often("group by {column}", "group by {column}, id", "group by rollup({column})"),
             items=_often("*", "count(*)", "value_field", "1 as row_count"),
             values=st.sampled_from(LISTS),
         ).map(lambda sql: sql.replace("{column}", sql.split("select ")[1].split(" as value_field")[0])),

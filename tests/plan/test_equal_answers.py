@@ -47,12 +47,11 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-@pytest.mark.parametrize("are_small", [False, True], ids=["any_parents", "small_parents"])
-def test_random_suites(macros: PackageMacros, connection: duckdb.DuckDBPyConnection, are_small: bool) -> None:
+def test_random_suites(macros: PackageMacros, connection: duckdb.DuckDBPyConnection) -> None:
     seen: Counter[str] = Counter()
 
     @settings(
-        max_examples=SUITES // 2,
+        max_examples=SUITES,
         deadline=None,
         database=None,
         derandomize="VIGIL_SUITES" not in os.environ,
@@ -65,15 +64,17 @@ def test_random_suites(macros: PackageMacros, connection: duckdb.DuckDBPyConnect
             connection.execute(statement)
         forms = [form for test in suite.tests if (form := read(test, "duckdb"))]
         seen.update("its own query" if not form.aggregates else "rewritten" for form in forms)
-        small = {join: PARTS for join in _joins(forms) if _has_exact_keys(connection, join)} if are_small else {}
-        seen.update("small" for _ in small)
-        for form, finding in _found(connection, forms, small):
-            assert finding is None or _as_answer(finding) == _dbt_answer(connection, form.test), (form, finding)
+        expected = {form.test: _dbt_answer(connection, form.test) for form in forms}
+        by_matches = {join: PARTS for join in _joins(forms) if _has_exact_keys(connection, join)}
+        seen.update("by matches" for _ in by_matches)
+        for matches in [{}, by_matches] if by_matches else [{}]:
+            for form, finding in _found(connection, forms, matches):
+                assert finding is None or _as_answer(finding) == expected[form.test], (form, finding)
 
     judged()
     assert seen["rewritten"] > SUITES // 4
     assert seen["its own query"] > SUITES // 4
-    assert seen["small"] > 0 or not are_small
+    assert seen["by matches"] > 0
 
 
 def _joins(forms: list[Form]) -> set[AntiJoin]:
@@ -91,16 +92,16 @@ def _has_exact_keys(connection: duckdb.DuckDBPyConnection, join: AntiJoin) -> bo
 
 
 def _found(
-    connection: duckdb.DuckDBPyConnection, forms: list[Form], small: Matches
+    connection: duckdb.DuckDBPyConnection, forms: list[Form], matches: Matches
 ) -> Iterator[tuple[Form, Finding | None]]:
     """As it is run: where a statement fails, each of its tests alone."""
-    for statement in assembled(forms, "duckdb", small):
+    for statement in assembled(forms, "duckdb", matches):
         try:
             rows = connection.execute(statement.sql).fetchall()
         except duckdb.Error:
             if len(statement.forms) > 1:
                 for form in statement.forms:
-                    yield from _found(connection, [form], small)
+                    yield from _found(connection, [form], matches)
             continue
         yield from zip(statement.forms, findings(statement.forms, rows, "duckdb"), strict=True)
 
@@ -111,11 +112,11 @@ def _as_answer(finding: Finding) -> Answer:
 
 
 def _dbt_answer(connection: duckdb.DuckDBPyConnection, test: CompiledTest) -> Answer:
+    limit = "" if test.limit is None else f"limit {test.limit}"
+    measured = f"select {', '.join(MEASURED)} from (\n{test.sql}\n{limit}\n)"
     try:
         (answer,) = connection.execute(own_statement(test)).fetchall()
-        rows = connection.execute(f"select {', '.join(MEASURED)} from ({test.sql})").fetchall() if test.is_check else []
+        rows = connection.execute(measured).fetchall() if test.is_check else []
     except (duckdb.Error, ValueError):
         return None
-    if test.limit is not None:
-        rows = rows[: test.limit]
     return *answer, sorted(repr(list(row)) for row in rows)

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from textwrap import indent
 from time import monotonic
 from typing import Any
 
@@ -271,7 +272,9 @@ class _Run:
         try:
             names, rows = self.connection.rows(own_statement(form.test))
         except QueryError as error:
-            return form, str(error), began
+            # dbt-spark's session wraps an error of its own around the engine's, and dbt another.
+            is_wrapped = self.project.credentials.get("method") == "session"
+            return form, f"Runtime Error\n{indent(str(error), '  ')}" if is_wrapped else str(error), began
         finally:
             self.statements.append(StatementRun((form.test.test_id,), "as dbt asks", monotonic() - started, False))
         values = rows[0] if len(rows) == 1 and len(names) == 3 else ()

@@ -28,7 +28,7 @@ from dbt_vigil.plan.reading import read
 from tests.plan.suites import Suite, suites
 from tests.project import REPO
 
-SUITES = int(os.environ.get("VIGIL_SUITES", "200"))
+SUITES = int(os.environ.get("VIGIL_SUITES", "100"))
 PARTS = ["key_0 < 2", "key_0 >= 2"]
 MOMENT = {"vigil_as_of": "2013-02-10", "vigil_timezone": "UTC"}
 

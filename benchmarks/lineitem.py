@@ -123,11 +123,10 @@ def checks(*, spark: bool = False) -> list[Check]:
     return found
 
 
-def write_project(directory: Path, engine: Engine, schema: str, *, spark: bool = False) -> Project:
-    """The dbt project of the checks. Its sources are the tables of `schema`."""
+def write_project(directory: Path, engine: Engine, schema: str, suite: list[Check]) -> Project:
+    """The dbt project of a suite. Its sources are the tables of `schema`."""
     project = Project(directory, engine, VARS)
     project.write("macros/generic_tests.sql", GENERIC_TESTS)
-    suite = checks(spark=spark)
     columns = {check.column: [c for c in suite if c.column == check.column] for check in suite if check.column}
     lineitem = {
         "name": "lineitem",

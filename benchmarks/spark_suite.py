@@ -2,7 +2,8 @@
 
 Run it as `python -m benchmarks.spark_suite 1 3` for scale factor 1 and 3 rounds. `dbt test`, `vigil test` and the
 floor, the best hand-written SQL by PyHive, take turns on the server. Then Deequ verifies the checks that it has words
-for, in an environment and a warm session of its own, because it runs on no later Spark than 3.5.
+for, in an environment and a warm session of its own, because it runs on no later Spark than 3.5; `vigil test, Deequ's`
+are the same checks by themselves.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ from tests.thrift import ThriftServer, thrift_server
 
 DEEQU = "com.amazon.deequ:deequ:2.1.0-spark-3.5"
 DEEQU_REQUIREMENTS = ("pyspark==3.5.9", "pydeequ==1.7.0", "setuptools<80")
+DEEQU_WORDS = (
+    "vigil.null_rate", "not_null", "accepted_range", "expression_is_true", "accepted_values", "row_count_at_least",
+)  # fmt: skip
 SETTINGS = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "2"}
 
 
@@ -52,7 +56,9 @@ def main(scale: int, rounds: int) -> None:
             cursor.execute("create database tpch")
             for name in TABLES:
                 cursor.execute(f"create table tpch.{name} using parquet location '{parquet(scale) / name}.parquet'")
-            project = write_project(folder, server, "tpch", spark=True)
+            project = write_project(folder, server, "tpch", checks(spark=True))
+            shared = [check for check in checks(spark=True) if check.test in DEEQU_WORDS]
+            shared_project = write_project(folder.with_name("shared"), server, "tpch", shared)
             cursor.execute("use tpch")
             measured = measure(project, cursor)
             everything = len(checks(spark=True))
@@ -61,6 +67,7 @@ def main(scale: int, rounds: int) -> None:
                     Contestant("dbt test", everything, lambda: run_dbt(project, 0)),
                     Contestant("vigil test, first", everything, lambda: run_vigil(project, 0, first=True)),
                     Contestant("vigil test, again", everything, lambda: run_vigil(project, 0)),
+                    Contestant("vigil test, Deequ's", len(shared), lambda: run_vigil(shared_project, 0)),
                     Contestant("floor", everything, lambda: run_floor(cursor, measured)),
                 ],
                 rounds,

@@ -119,7 +119,7 @@ def main() -> None:
 def contest(scale: int, kind: str) -> list[Contestant]:
     """The contestants on one kind of data. The answers of those who only say pass or fail are checked in each run."""
     path = database(scale, kind)
-    project = write_project(path.with_suffix(""), TpchDuckDB(path), "main")
+    project = write_project(path.with_suffix(""), TpchDuckDB(path), "main", checks())
     measured = measure(project, path)
     failing = len(REQUIRED) if kind == "nulls" else 0
     everything = len(checks())

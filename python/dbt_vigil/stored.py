@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,14 @@ __all__ = [
     "without_as_of",
 ]
 
-FORMAT = 2
+FORMAT = 3
 PACKAGES = (
     "dbt-vigil", "dbt-core", "dbt-common", "dbt-adapters", "dbt-duckdb", "dbt-spark", "duckdb", "pyspark", "sqlglot",
 )  # fmt: skip
-TIME = re.compile(r"'(\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d\.\d{6}(?:\+00|Z)?)?)'")
-SLOT = re.compile(r"'vigil:(\d+):(\d+)'")
+TIME = re.compile(r"'(\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d\.\d{6}(\+00|Z)?)?)'")
+PLACES = date(9000, 1, 1)
+"""The place of a query's first time; that of the next is a day later. It can be parsed as the time can."""
+PLACE = re.compile(r"'(9\d{3}-\d\d-\d\d)(?: 00:00:00\.000000(?:\+00|Z)?)?'")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class StoredTest:
     path: str
     """The file that declares it, as dbt's messages name it."""
     severity: str
+    clock: int | None
+    """Which of the plan's clocks gives the form its times; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -220,20 +225,26 @@ def _is_read(name: str) -> bool:
 
 def times(sql: str) -> list[str]:
     """The dates and times that stand in a query as literals, in their order."""
-    return TIME.findall(sql)
+    return [found[1] for found in TIME.finditer(sql)]
 
 
-def slotted(sql: str, clock: int) -> str:
+def slotted(sql: str) -> str:
     """A query with the place of each of its times in that of the time itself."""
     places = iter(range(len(sql)))
-    return TIME.sub(lambda _: f"'vigil:{clock}:{next(places)}'", sql)
+
+    def place(found: re.Match[str]) -> str:
+        day = PLACES + timedelta(days=next(places))
+        time_of_day = " 00:00:00.000000" if " " in found[1] else ""
+        return f"'{day}{time_of_day}{found[2] or ''}'"
+
+    return TIME.sub(place, sql)
 
 
-def bound(form: Form, clocks: Sequence[Sequence[str]]) -> Form:
-    """A form with times in the places for them: for each clock, its times."""
+def bound(form: Form, found: Sequence[str]) -> Form:
+    """A form with times in the places for them."""
 
     def filled(text: str) -> str:
-        return SLOT.sub(lambda slot: f"'{clocks[int(slot[1])][int(slot[2])]}'", text)
+        return PLACE.sub(lambda place: f"'{found[(date.fromisoformat(place[1]) - PLACES).days]}'", text)
 
     aggregates = tuple(
         replace(a, child=filled(a.child), parent=filled(a.parent))

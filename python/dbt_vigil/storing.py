@@ -30,7 +30,6 @@ from jinja2 import Environment, TemplateError
 from dbt_vigil.batching import Batches, compiled_test
 from dbt_vigil.capturing import captured_kwargs, captured_record, has_fixed_arguments
 from dbt_vigil.macros import PackageMacros
-from dbt_vigil.plan import Form
 from dbt_vigil.plan.reading import read
 from dbt_vigil.project import Project, VigilError
 from dbt_vigil.stored import StoredPlan, StoredTest, files, fingerprint, slotted, times
@@ -197,7 +196,6 @@ def stored_plan(
     volatile = _Volatility(manifest)
     if reason := volatile.of_names():
         raise NotStored(f"the name of a relation may hang on {reason}")
-    forms = {}
     for node in tests:
         if batches.forms.get(node.unique_id) is None:
             raise NotStored(f"test {node.name} is one that dbt must run itself")
@@ -205,17 +203,13 @@ def stored_plan(
             raise NotStored(f"test {node.name} uses {reason}")
     variables = _variables(tests, config, manifest)
     clocks = _Clocks(batches, manifest, config, variables)
-    for node in tests:
-        forms[node.unique_id] = clocks.form(node)
+    stored = tuple(clocks.stored(node) for node in tests)
     return StoredPlan(
         fingerprint=watch.fingerprint,
         watched=watch.watched,
         environment=watch.environment,
         target=(str(_profile(project)), project.profile_name, project.target_name),
-        tests=tuple(
-            StoredTest(forms[node.unique_id], node.name, node.original_file_path, node.config.severity.lower())
-            for node in tests
-        ),
+        tests=stored,
         clocks=tuple(clocks.checks),
         variables={
             name: value for name, value in variables.items() if name != "vigil_as_of" or name not in config.cli_vars
@@ -420,21 +414,18 @@ class _Clocks:
         self._times: list[list[str]] = []
         self._macros: PackageMacros | None = None
 
-    def form(self, node: TestNode) -> Form:
-        """A test's form, with places for its times."""
+    def stored(self, node: TestNode) -> StoredTest:
+        """A test, with places for its times in its form."""
         form = self._forms[node.unique_id]
         assert form is not None
-        if not form.test.is_check or not isinstance(node, GenericTestNode):
-            return form
-        found = times(node.compiled_code or "")
-        if not found:
-            return form
-        clock = self._clock(node, found)
-        test = compiled_test(node)
-        slotted_form = read(replace(test, sql=slotted(test.sql, clock)), self._engine)
-        if slotted_form is None:
-            raise NotStored(f"test {node.name} cannot be bound to another moment")
-        return slotted_form
+        clock = None
+        if form.test.is_check and isinstance(node, GenericTestNode) and (found := times(node.compiled_code or "")):
+            clock = self._clock(node, found)
+            test = compiled_test(node)
+            form = read(replace(test, sql=slotted(test.sql)), self._engine)
+            if form is None:
+                raise NotStored(f"test {node.name} cannot be bound to another moment")
+        return StoredTest(form, node.name, node.original_file_path, node.config.severity.lower(), clock)
 
     def _clock(self, node: GenericTestNode, found: list[str]) -> int:
         """The check that has the same times at any moment: one with the same arguments, but for what it reads."""
@@ -452,7 +443,7 @@ class _Clocks:
             if sql != node.compiled_code:
                 raise NotStored(f"test {node.name} is rendered by macros of the project's own")
             number = self._numbers[key] = len(self.checks)
-            self.checks.append({"name": node.test_metadata.name, "kwargs": kwargs, "sql": slotted(sql, number)})
+            self.checks.append({"name": node.test_metadata.name, "kwargs": kwargs, "sql": slotted(sql)})
             self._times.append(found)
         return number
 

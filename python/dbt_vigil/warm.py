@@ -200,17 +200,17 @@ class _Run:
         """Look whether all that the run needs is as it was when the plan was stored."""
         try:
             self.macros.call("as_of")
-            self.clocks = [self._clock(number, check) for number, check in enumerate(self.plan.clocks)]
+            self.clocks = [self._clock(check) for check in self.plan.clocks]
             known = self.plan.record is None or self._registry_is_known(self.plan.record)
         except VigilError as error:
             raise _NeedsDbt(str(error)) from error
         if not known:
             raise _NeedsDbt("the record expects other checks")
 
-    def _clock(self, number: int, check: Mapping[str, Any]) -> list[str]:
+    def _clock(self, check: Mapping[str, Any]) -> list[str]:
         """The times of a check at this run's moment, which is all of its SQL that may be another."""
         sql = self.macros.compiled_test(check["name"], check["kwargs"])
-        if slotted(sql, number) != check["sql"]:
+        if slotted(sql) != check["sql"]:
             raise _NeedsDbt(f"a check {check['name']} is another query at this moment")
         return times(sql)
 
@@ -236,7 +236,9 @@ class _Run:
     def execute(self, spool: SpoolFile | None, show: Callable[[Mapping[str, Any]], None]) -> None:
         """Run the statements, and alone every test that they do not answer."""
         tests = {test.form.test.test_id: test for test in self.plan.tests}
-        forms = [bound(test.form, self.clocks) for test in self.plan.tests]
+        forms = [
+            test.form if test.clock is None else bound(test.form, self.clocks[test.clock]) for test in self.plan.tests
+        ]
         if self.project.engine == "duckdb":
             with suppress(QueryError):  # a table is missing, say: whoever asks for it will be told
                 self._matches = cheaper_matches(forms, self._rows)

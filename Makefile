@@ -2,16 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := python/pyproject.toml python/requirements.lock
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -c python/requirements.lock
-PYTEST = $(BIN)/python -m pytest -c python/pyproject.toml --rootdir . $(ARGS)
+PYTEST = $(BIN)/python -m pytest -c python/pyproject.toml --rootdir . -n 2 --dist loadfile $(ARGS)
 RUFF_CONFIG = --config python/pyproject.toml
 
 # dbt starts twice as fast from compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast lint lock clean
+.PHONY: help demo test test-fast lint lock bench-faults clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-11s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/demo ## Run the checks over the flights of 2013 on DuckDB, and print what each one measured
 	@$(BIN)/python -m dbt_vigil.demo
@@ -32,6 +32,9 @@ lint: .venv/full ## Run the linters and the type checker
 lock: .venv/full ## Write python/requirements.lock anew from python/pyproject.toml
 	cd python && UV_PYTHON_DOWNLOADS=never ../$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --all-extras --upgrade \
 		--no-header --no-annotate --quiet --output-file requirements.lock
+
+bench-faults: .venv/full ## Harm real data in many ways, and write what the checks and two other tools find of it
+	@$(BIN)/python -m benchmarks.faults.run --write
 
 clean: ## Remove the environment and all that dbt, Spark and the linters wrote
 	rm -rf .venv target logs dbt_packages spark-warehouse metastore_db derby.log

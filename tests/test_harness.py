@@ -3,87 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from click.testing import CliRunner
 
-from dbt_vigil.cli import main
 from dbt_vigil.project import VigilError, find_project
 from dbt_vigil.record import read_status
 from dbt_vigil.spool import SpoolFile, abandoned_runs
 from tests import killing
-from tests.engines import DuckDB, Engine
+from tests.engines import DuckDB
 from tests.project import Project
-from tests.thrift import ThriftServer, thrift_server
-
-RECORDED = {"vigil_record": True}
-NULLS = "select 1 as id, null as amount union all select 2 as id, 5 as amount"
-CLEAN = "select 1 as id, 5 as amount"
-LATER = timedelta(days=1, hours=1, minutes=1)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a `vigil` command said."""
-
-    code: int
-    text: str
-
-    def named(self, state: str) -> set[str]:
-        """The checks that it names with a state or status."""
-        return set(re.findall(rf"^{state} +(\S+?):? ", self.text, flags=re.MULTILINE))
-
-
-class Shop:
-    """A project of one table, `orders`, with the tests given by name, each on the column `amount` or its own."""
-
-    def __init__(self, directory: Path, tests: dict[str, Any], rows: str = CLEAN, engine: Engine | None = None) -> None:
-        self.project = Project(directory, engine or DuckDB(), RECORDED)
-        self.directory = directory
-        self.write_orders(rows)
-        self.write_tests(tests)
-
-    def write_orders(self, rows: str) -> None:
-        self.project.write("models/orders.sql", f"{{{{ config(materialized='table') }}}} {rows}")
-
-    def write_tests(self, tests: dict[str, Any], model: str = "orders") -> None:
-        listed = [{test.pop("test", "not_null"): {"name": name, **test}} for name, test in _copied(tests).items()]
-        column = {"name": "amount", "data_tests": listed}
-        self.project.write_yaml("models/orders.yml", {"models": [{"name": model, "columns": [column]}]})
-
-    def vigil(self, command: str, *arguments: str) -> Answer:
-        where = ["--project-dir", str(self.directory), "--profiles-dir", str(self.directory)]
-        result = CliRunner().invoke(main, [command, *arguments, *where], catch_exceptions=False)
-        return Answer(result.exit_code, result.output)
-
-    def watch(self, after: timedelta = timedelta(0), *arguments: str) -> Answer:
-        return self.vigil("watch", "--as-of", (datetime.now(timezone.utc) + after).isoformat(), *arguments)
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.directory / "cases.duckdb")) as connection:
-            return connection.execute(sql).fetchall()
-
-    @property
-    def spool(self) -> Path:
-        return find_project(self.directory, self.directory).spool_directory
-
-
-def _copied(tests: dict[str, Any]) -> dict[str, Any]:
-    return {name: dict(test) for name, test in tests.items()}
-
+from tests.shop import CLEAN, LATER, NULLS, Shop
 
 FAILING = {"config": {"where": "1 = 1"}}
 EMPTY = {"test": "vigil.null_rate", "config": {"where": "1 = 0"}}
@@ -490,80 +429,3 @@ def test_the_record_is_where_the_project_says(tmp_path: Path, monkeypatch: pytes
         assert shop.vigil("watch").code == 0
         with duckdb.connect(str(tmp_path / "by_env.duckdb")) as connection:
             assert connection.execute(f"select count(*) from {schema}.vigil_check_log").fetchall() == [(1,)]
-
-
-def together(directory: Path, processes: int, *arguments: str) -> list[int]:
-    """The exit codes of as many `vigil test`, all started at once."""
-    running = [
-        subprocess.Popen(
-            [killing.VIGIL, "test", "--target-path", f"target_{number}", "--log-path", f"logs_{number}", *arguments],
-            cwd=directory,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=dict(os.environ),
-        )
-        for number in range(processes)
-    ]
-    return [process.wait() for process in running]
-
-
-def test_four_processes_on_one_duckdb_file(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, {"one": {}, "two": {}})
-    shop.vigil("build")
-    assert together(tmp_path, 4) == [0] * 4
-    assert list(shop.spool.glob("*.jsonl")) == []
-    assert shop.rows("select status, count(*) from invocations group by all") == [("finished", 5)]
-    assert shop.rows("select count(*), count(distinct (invocation_id, check_id)) from check_runs") == [(10, 10)]
-
-
-HOLD = "import duckdb, sys; held = duckdb.connect('cases.duckdb'); print('held', flush=True); sys.stdin.read()"
-
-
-@pytest.mark.parametrize("command", ["test", "watch"])
-def test_it_waits_for_whoever_has_the_database(tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = Shop(tmp_path, {"one": {}})
-    shop.vigil("build")
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout and holder.stdout.readline() == "held\n"
-    refused = shop.vigil("watch", "--wait", "0")
-    assert (refused.code, "cases.duckdb cannot be opened" in refused.text) == (2, True)
-    waits = []
-
-    def until_it_lets_go(seconds: float) -> None:
-        waits.append(seconds)
-        holder.communicate("")
-
-    monkeypatch.setattr("dbt_vigil.record.sleep", until_it_lets_go)
-    assert shop.vigil(command).code == 0
-    assert len(waits) == 1
-
-
-def test_killed_at_random_moments(tmp_path: Path) -> None:
-    tally = killing.rehearse(tmp_path, runs=4, seed=3)
-    assert tally.killed == 4
-
-
-@pytest.fixture(scope="module")
-def thrift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThriftServer]:
-    with thrift_server(tmp_path_factory.mktemp("thrift")) as server:
-        yield server
-
-
-@pytest.mark.spark
-def test_eight_processes_into_one_spark_table(thrift: ThriftServer, tmp_path: Path) -> None:
-    shop = Shop(tmp_path, {"one": {}, "two": {"test": "vigil.null_rate"}}, engine=thrift)
-    assert shop.vigil("build").code == 0
-    assert together(tmp_path, 8) == [0] * 8
-    assert list(shop.spool.glob("*.jsonl")) == []
-    schema = tmp_path.name.replace("-", "_")
-    [row] = thrift.rows(tmp_path, f"select count(*) as n from {schema}.invocations where status = 'finished'")
-    assert row == {"n": 9}
-    counted = "select count(*) as n, count(distinct invocation_id, check_id) as different"
-    assert thrift.rows(tmp_path, f"{counted} from {schema}.check_runs") == [{"n": 18, "different": 18}]
-    now, later = shop.watch(), shop.watch(LATER)
-    assert (now.code, "2 ok" in now.text) == (0, True)
-    assert (later.code, later.named("overdue")) == (3, {"one", "two"})
-    values = thrift.rows(tmp_path, f"select last_value from {schema}.check_status order by check_name")
-    assert values == [{"last_value": None}, {"last_value": 0.0}]

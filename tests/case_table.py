@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,24 @@ import yaml
 from tests.engines import Engine
 
 CASES = Path(__file__).parent / "cases"
-DEFAULT_VARS = {"vigil_as_of": "2013-02-10T00:00:00Z"}
+# Each other set of variables is one more run of dbt: a case that needs a calendar finds it here.
+DEFAULT_VARS = {
+    "vigil_as_of": "2013-02-10T00:00:00Z",
+    "vigil_max_segments": 6,
+    "vigil_calendars": {
+        "office": {"weekdays": ["monday", "tuesday", "wednesday", "thursday", "friday"]},
+        "sundays_off": {"weekdays": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]},
+        "mondays": {"weekdays": ["monday"]},
+        "groundhog": {"holidays": {"2013-02-02": "Groundhog Day"}},
+        "around_the_ninth": {"holidays": [date(2013, 2, 9)], "days_around": 1},
+        # Midnight in UTC is 05:30 in India.
+        "at_the_cutoff": {"cutoff": "05:30", "timezone": "Asia/Kolkata"},
+        "before_the_cutoff": {"cutoff": "05:31", "timezone": "Asia/Kolkata"},
+        # Midnight in New York, once its clocks have changed, and before those of Berlin do.
+        "at_the_cutoff_in_berlin": {"cutoff": "05:00", "timezone": "Europe/Berlin"},
+        "before_the_cutoff_in_berlin": {"cutoff": "05:01", "timezone": "Europe/Berlin"},
+    },
+}
 
 
 @dataclass(frozen=True)

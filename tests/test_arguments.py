@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,11 @@ FRESHNESS = {"timestamp_column": "t", "max_age": "1 hour"}
 RATIO = {"timestamp_column": "t"}
 ORPHANS = {"column_name": "x", "to": "ref('subject')", "field": "x"}
 PSI = {"column_name": "x", "timestamp_column": "t", "window": "7 days", "baseline_window": "28 days"}
+CHANGE = {"column_name": "x", "timestamp_column": "t"}
+ALLOWED = {"column_name": "x", "values": ["a", "b"]}
+LITERALS = "Accepted: a list of texts, of numbers, or of true and false; dates as texts"
+TREND = {"column_name": "x", "timestamp_column": "t", "window": "15 minutes", "max_slope": 5}
+VOLUME = {"timestamp_column": "t"}
 
 # check, its right arguments, the wrong one, what was given, what the error says
 WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
@@ -220,6 +226,95 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
         5,
         "`buckets` is not an argument of this check. Accepted: column_name, timestamp_column, window",
     ),
+    ("null_rate_change", CHANGE, "column_name", None, "`column_name` is missing. Accepted: a column name"),
+    ("null_rate_change", CHANGE, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
+    ("null_rate_change", CHANGE, "max_change", 5, "`max_change` is 5. Accepted: a number from 0 to 1"),
+    ("null_rate_change", CHANGE, "period", "year", "`period` is 'year'. Accepted: hour, day, week, month"),
+    ("null_rate_change", CHANGE, "nan_is_null", 1, "`nan_is_null` is 1. Accepted: true or false"),
+    (
+        "null_rate_change",
+        CHANGE,
+        "baseline_periods",
+        0,
+        "`baseline_periods` is 0. Accepted: a whole number from 1 to 1000",
+    ),
+    (
+        "null_rate_change",
+        CHANGE,
+        "window",
+        "1 day",
+        "`window` is not an argument of this check. Accepted: column_name, timestamp_column, period",
+    ),
+    ("cardinality_change", CHANGE, "column_name", ["x"], "`column_name` is ['x']. Accepted: a column name"),
+    ("cardinality_change", CHANGE, "max_change", -0.5, "`max_change` is -0.5. Accepted: a number of at least 0"),
+    ("cardinality_change", CHANGE, "seasonality", "day", "`seasonality` is 'day'. Accepted: none, week"),
+    (
+        "cardinality_change",
+        CHANGE,
+        "baseline_periods",
+        7,
+        "`baseline_periods` is not an argument of this check. Accepted: column_name, timestamp_column, period",
+    ),
+    ("mean_change", CHANGE, "column_name", None, "`column_name` is missing. Accepted: a column name"),
+    ("mean_change", CHANGE, "min_ratio", -1, "`min_ratio` is -1. Accepted: a number of at least 0"),
+    ("mean_change", CHANGE, "min_ratio", 3, "`min_ratio` is 3. Accepted: a number from 0 to max_ratio, 2.0"),
+    ("mean_change", CHANGE, "max_ratio", "2x", "`max_ratio` is '2x'. Accepted: a number of at least 0"),
+    ("mean_change", CHANGE, "on_no_data", "warn", "`on_no_data` is 'warn'. Accepted: fail, pass"),
+    ("range_change", CHANGE, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
+    ("range_change", CHANGE, "max_change", True, "`max_change` is True. Accepted: a number of at least 0"),
+    (
+        "range_change",
+        CHANGE | {"period": "week"},
+        "seasonality",
+        "week",
+        "`seasonality` is 'week'. Accepted: none when period is week",
+    ),
+    ("new_values", CHANGE, "column_name", [], "`column_name` is []. Accepted: a column name, or a list of them"),
+    ("new_values", CHANGE, "max_rate", 1.5, "`max_rate` is 1.5. Accepted: a number from 0 to 1"),
+    ("new_values", CHANGE, "group_by", [1], "`group_by` is [1]. Accepted: a column name, or a list of them"),
+    ("allowed_values", ALLOWED, "values", None, f"`values` is missing. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", [], f"`values` is []. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", "a", f"`values` is 'a'. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", {"a": 1}, f"`values` is {{'a': 1}}. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", ["a", 1], f"`values` is ['a', 1]. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", [1, True], f"`values` is [1, True]. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", ["a", None], f"`values` is ['a', None]. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", [None], f"`values` is [None]. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", [["a"]], f"`values` is [['a']]. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", [float("nan")], f"`values` is [nan]. {LITERALS}"),
+    ("allowed_values", ALLOWED, "values", [1, float("inf")], f"`values` is [1, inf]. {LITERALS}"),
+    (
+        "allowed_values",
+        ALLOWED,
+        "values",
+        [datetime.date(2013, 2, 9)],
+        f"`values` is [datetime.date(2013, 2, 9)]. {LITERALS}",
+    ),
+    ("allowed_values", ALLOWED, "nulls", "fail", "`nulls` is 'fail'. Accepted: exclude, allow, forbid"),
+    ("allowed_values", ALLOWED, "max_rate", 2, "`max_rate` is 2. Accepted: a number from 0 to 1"),
+    ("allowed_values", ALLOWED, "window", "1 day", "`timestamp_column` is missing. Accepted: a column name"),
+    ("trend", TREND, "column_name", None, "`column_name` is missing. Accepted: a column name"),
+    ("trend", TREND, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
+    ("trend", TREND, "window", None, "`window` is missing. Accepted: a number above 0 and a unit: "),
+    ("trend", TREND, "max_slope", None, "`max_slope` is missing. Accepted: a number, or else min_slope"),
+    ("trend", TREND, "max_slope", "5/h", "`max_slope` is '5/h'. Accepted: a number."),
+    ("trend", TREND, "min_slope", True, "`min_slope` is True. Accepted: a number."),
+    ("trend", TREND, "min_slope", 6, "`min_slope` is 6. Accepted: a number of at most max_slope, 5"),
+    ("trend", TREND, "per", "week", "`per` is 'week'. Accepted: second, minute, hour, day"),
+    ("trend", TREND, "min_rows", 1, "`min_rows` is 1. Accepted: a whole number from 2 to "),
+    ("volume_anomaly", VOLUME, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
+    ("volume_anomaly", VOLUME, "max_score", -1, "`max_score` is -1. Accepted: a number of at least 0"),
+    ("volume_anomaly", VOLUME, "min_periods", 9, "`min_periods` is 9. Accepted: a whole number from 1 to 8"),
+    ("volume_anomaly", VOLUME, "min_periods", 0, "`min_periods` is 0. Accepted: a whole number from 1 to 8"),
+    ("volume_anomaly", VOLUME, "baseline_periods", 3, "`min_periods` is 4. Accepted: a whole number from 1 to 3"),
+    ("volume_anomaly", VOLUME, "period", "month", "`seasonality` is 'week'. Accepted: none when period is month"),
+    (
+        "volume_anomaly",
+        VOLUME,
+        "column_name",
+        "x",
+        "`column_name` is not an argument of this check: it stands under a table",
+    ),
 ]
 
 
@@ -256,6 +351,14 @@ def test_wrong_argument(
         ("row_count_ratio", RATIO),
         ("orphan_rate", ORPHANS),
         ("psi", PSI),
+        ("null_rate_change", CHANGE),
+        ("cardinality_change", CHANGE),
+        ("mean_change", CHANGE),
+        ("range_change", CHANGE),
+        ("new_values", CHANGE),
+        ("allowed_values", ALLOWED),
+        ("trend", TREND),
+        ("volume_anomaly", VOLUME),
     ],
 )
 def test_right_arguments(project: Project, check: str, right: dict[str, Any]) -> None:

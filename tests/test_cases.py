@@ -11,6 +11,7 @@ from tests.conftest import Outcome
 
 CONTRACT = [
     "check_name", "segment", "verdict", "value", "lower_bound", "upper_bound", "numerator", "denominator", "failed",
+    "detail",
 ]  # fmt: skip
 
 

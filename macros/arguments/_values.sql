@@ -2,7 +2,7 @@
 
 {% macro _number(argument, value, minimum, maximum=1e300) %}
   {% if value is not number or value is boolean or not (minimum <= value <= maximum) %}
-    {% set accepted = 'a number of at least ' ~ minimum %}
+    {% set accepted = 'a number' ~ (' of at least ' ~ minimum if minimum > -1e300) %}
     {% do vigil._invalid(argument, value, accepted if maximum == 1e300 else 'a number from ' ~ minimum ~ ' to ' ~ maximum) %}
   {% endif %}
   {{ return(value) }}
@@ -68,6 +68,32 @@
 {% macro _accepted_durations() -%}
   a number above 0 and a unit: seconds, minutes, hours, days or weeks, such as 26 hours; at most 36500 days
 {%- endmacro %}
+
+
+{% macro _literals(argument, value) %}
+  {#- {'literals': texts, numbers or truth values as SQL, 'accepted_type': a condition on column_name's type, 'accepted': in words}.
+      Texts are compared with numbers and times in each engine's own way, which no check can rest on. -#}
+  {% set accepted = 'a list of texts, of numbers, or of true and false; dates as texts' %}
+  {% if value is none or value is string or value is mapping or value is not iterable or not value %}
+    {% do vigil._invalid(argument, value, accepted) %}
+  {% endif %}
+  {% set kinds = [] %}
+  {% set literals = [] %}
+  {% for item in value %}
+    {% do kinds.append('text' if item is string else 'boolean' if item is boolean else 'number' if item is number and -1e300 <= item <= 1e300) %}
+    {% do literals.append(vigil.text_literal(item) if item is string else item | string | lower) %}
+  {% endfor %}
+  {% if kinds[0] not in ('text', 'boolean', 'number') or kinds | unique | list | length > 1 %}
+    {% do vigil._invalid(argument, value, accepted) %}
+  {% endif %}
+  {% set is_boolean = "lower(typeof(column_name)) = 'boolean'" %}
+  {% set is_no_text = vigil.is_number('column_name') ~ ' or ' ~ vigil.is_timestamp('column_name') ~ ' or ' ~ is_boolean %}
+  {{ return({
+    'literals': literals,
+    'accepted_type': {'text': 'not (' ~ is_no_text ~ ')', 'number': vigil.is_number('column_name'), 'boolean': is_boolean}[kinds[0]],
+    'accepted': {'text': 'a text or a date', 'number': 'a number', 'boolean': 'a boolean'}[kinds[0]] ~ ', as in `' ~ argument ~ '`',
+  }) }}
+{% endmacro %}
 
 
 {% macro _columns(argument, value, required=true) %}

@@ -16,19 +16,24 @@
 
 
 {% macro _timezone() %}
-  {% set name = var('vigil_timezone', 'UTC') %}
+  {{ return(vigil._zone('var `vigil_timezone`', var('vigil_timezone', 'UTC'))) }}
+{% endmacro %}
+
+
+{% macro _zone(what, name) %}
   {% if name is not string or name not in modules.pytz.all_timezones_set %}
-    {% do exceptions.raise_compiler_error('vigil: var `vigil_timezone` is ' ~ name ~ '. Accepted: an IANA name, such as UTC or America/New_York.') %}
+    {% do exceptions.raise_compiler_error('vigil: ' ~ what ~ ' is ' ~ name ~ '. Accepted: an IANA name, such as UTC or America/New_York.') %}
   {% endif %}
   {{ return(modules.pytz.timezone(name)) }}
 {% endmacro %}
 
 
-{% macro _to_instant(wall_clock) %}
+{% macro _to_instant(wall_clock, zone=none) %}
   {#- A time that the clocks show twice is the first of the two; one that they skip is as much later. -#}
-  {% set first = vigil._timezone().localize(wall_clock, is_dst=true).astimezone(modules.pytz.utc) %}
-  {% set second = vigil._timezone().localize(wall_clock, is_dst=false).astimezone(modules.pytz.utc) %}
-  {{ return(first if vigil._to_wall_clock(first) == wall_clock else second) }}
+  {% set zone = zone or vigil._timezone() %}
+  {% set first = zone.localize(wall_clock, is_dst=true).astimezone(modules.pytz.utc) %}
+  {% set second = zone.localize(wall_clock, is_dst=false).astimezone(modules.pytz.utc) %}
+  {{ return(first if first.astimezone(zone).replace(tzinfo=none) == wall_clock else second) }}
 {% endmacro %}
 
 

@@ -71,7 +71,14 @@ ranked as (
 ),
 
 binned as (
-  select {{ vigil._group_columns(group_by) }}bin, cast(sum(baseline_rows) as double) as baseline_rows, cast(sum(window_rows) as double) as window_rows
+  select
+    {{ vigil._group_columns(group_by) }}
+    bin,
+    max(is_categorical) as is_categorical,
+    min(case when baseline_rows > 0 then column_name end) as least_value,
+    max(case when baseline_rows > 0 then column_name end) as greatest_value,
+    cast(sum(baseline_rows) as double) as baseline_rows,
+    cast(sum(window_rows) as double) as window_rows
   from (
     select
       ranked.*,
@@ -87,6 +94,36 @@ binned as (
   ) as with_bin
   group by {{ vigil._group_columns(group_by) }}bin
 )
+{%- endmacro %}
+
+
+{% macro _moved_bin() -%}
+  {#- From CTE `shares`: which bin, from what share of the baseline to what share of the window, and what that adds to the PSI. -#}
+  {%- set least, greatest = vigil._short_text('least_value'), vigil._short_text('greatest_value') -%}
+  case
+    when bin = -2 then 'null'
+    when bin = -1 then 'NaN'
+    when is_categorical and bin = 0 then 'others'
+    when least_value = greatest_value then {{ least }}
+    else {{ least }} || ' to ' || {{ greatest }}
+  end || ': ' || {{ vigil._percentage('expected') }} || ' to ' || {{ vigil._percentage('actual') }} || ' adds ' || {{ vigil._decimal_text('contribution', 4) }}
+{%- endmacro %}
+
+
+{% macro _short_text(value) -%}
+  substr(cast({{ value }} as {{ dbt.type_string() }}), 1, 40)
+{%- endmacro %}
+
+
+{% macro _percentage(share) -%}
+  {{ vigil._decimal_text('(100 * ' ~ share ~ ')', 1) }} || '%'
+{%- endmacro %}
+
+
+{% macro _chi_squared(confidence, degrees) -%}
+  {#- The quantile of the chi-squared distribution (E. B. Wilson and M. M. Hilferty, PNAS 17, 1931); within 0.5% from 4 degrees on. -#}
+  {%- set z = {0.9: 1.281552, 0.95: 1.644854, 0.99: 2.326348, 0.999: 3.090232}[confidence] -%}
+  {{ degrees }} * power(1 - 2.0 / (9 * {{ degrees }}) + {{ z }} * sqrt(2.0 / (9 * {{ degrees }})), 3)
 {%- endmacro %}
 
 

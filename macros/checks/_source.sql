@@ -30,9 +30,9 @@
 {%- endmacro %}
 
 
-{% macro _group_columns(group_by) -%}
+{% macro _group_columns(group_by, of=none) -%}
   {#- `group_by_1, group_by_2, ` with a trailing comma, or nothing. -#}
-  {%- for _ in group_by %}group_by_{{ loop.index }}, {% endfor -%}
+  {%- for _ in group_by %}{{ of ~ '.' if of }}group_by_{{ loop.index }}, {% endfor -%}
 {%- endmacro %}
 
 

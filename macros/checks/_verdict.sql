@@ -1,7 +1,8 @@
-{% macro _verdict(check_name, group_by, on_no_data, lower_bound=none, upper_bound=none, fails_when=none, segments_of=['source_rows']) %}
+{% macro _verdict(check_name, group_by, on_no_data, lower_bound=none, upper_bound=none, fails_when=none, segments_of=['source_rows'], details=[]) %}
 {#- The end of every check: from CTE `measured` (group_by_N, value, numerator, denominator) to one row per segment.
     The segments are those of the whole of `segments_of`, so that one without rows in the window is a row too.
-    `fails_when` is a condition under which the check fails whatever its bounds and `on_no_data` say. #}
+    `fails_when` is a condition under which the check fails whatever its bounds and `on_no_data` say, `details` are texts over the
+    columns of `measured`, null where there is no more to say than the numbers do. #}
 segments as (
   {% if group_by -%}
   select {{ vigil._group_columns(group_by) }}found.one
@@ -23,7 +24,8 @@ judged as (
     cast({{ lower_bound if lower_bound is not none else 'null' }} as double) as lower_bound,
     cast({{ upper_bound if upper_bound is not none else 'null' }} as double) as upper_bound,
     cast(coalesce(measured.numerator, 0) as double) as numerator,
-    cast(coalesce(measured.denominator, 0) as double) as denominator
+    cast(coalesce(measured.denominator, 0) as double) as denominator,
+    {{ "nullif(concat_ws('; ', " ~ details | join(', ') ~ "), '')" if details else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as detail
   from segments
   left join measured on true{{ vigil._same_segment('segments', 'measured', group_by) }}
 ),
@@ -32,6 +34,7 @@ verdicts as (
   select
     *,
     case
+      {% if group_by %}when count(*) over () > {{ vigil._max_segments() }} then {{ vigil._too_many_segments() }}{% endif %}
       when value is null or isnan(value) then 'no_data'
       {% if fails_when %}when {{ fails_when }} then 'fail'{% endif %}
       when value < lower_bound or value > upper_bound then 'fail'
@@ -48,10 +51,28 @@ select
     when verdict = 'no_data' {{ 'and not (' ~ fails_when ~ ')' if fails_when and not flags.EMPTY }} then 0
     {%- endif %}
     else 1
-  end as failed
+  end as failed,
+  detail
 from verdicts
 {% if group_by %}order by failed desc, segment{# so that dbt's `limit` keeps the segments that fail #}{% endif %}
 {% endmacro %}
+
+
+{% macro _max_segments() -%}
+  {%- set given = var('vigil_max_segments', 1000) -%}
+  {%- if given is not integer or given is boolean or given < 1 -%}
+    {%- do exceptions.raise_compiler_error('vigil: var `vigil_max_segments` is ' ~ given ~ '. Accepted: a whole number of at least 1.') -%}
+  {%- endif -%}
+  {{ given }}
+{%- endmacro %}
+
+
+{% macro _too_many_segments() -%}
+  {{ vigil.raise_error(
+    "'vigil: argument `group_by` makes ' || cast(count(*) over () as " ~ dbt.type_string() ~ ") || ' segments. Accepted: at most "
+    ~ vigil._max_segments() ~ ", the variable vigil_max_segments.'"
+  ) }}
+{%- endmacro %}
 
 
 {% macro _segment_text(group_by) -%}

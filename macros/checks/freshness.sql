@@ -1,8 +1,9 @@
 {% test freshness(
-  model, timestamp_column=none, max_age=none, future_tolerance='5 minutes', window=none, group_by=none, on_no_data=none
+  model, timestamp_column=none, max_age=none, future_tolerance='5 minutes', window=none, calendar=none, except=none, group_by=none,
+  on_no_data=none
 ) %}
   {{ config(fail_calc='coalesce(sum(failed), 1)') }}
-  {% do vigil._no_unknown_arguments(kwargs, 'timestamp_column, max_age, future_tolerance, window, group_by, on_no_data') %}
+  {% do vigil._no_unknown_arguments(kwargs, 'timestamp_column, max_age, future_tolerance, window, calendar, except, group_by, on_no_data') %}
   {% set column = vigil._column('timestamp_column', timestamp_column) %}
   {% set max_age = vigil._duration('max_age', max_age) %}
   {% set tolerance = vigil._duration('future_tolerance', future_tolerance, accept_zero=true) %}
@@ -10,6 +11,8 @@
   {% if range and range.length.seconds < max_age.seconds %}
     {% do vigil._invalid('window', window, 'a duration of at least max_age, because older rows are not read') %}
   {% endif %}
+  {% set calendar = vigil._calendar(calendar, except) %}
+  {% if calendar and window %}{% do vigil._invalid('window', window, 'none with a calendar, because closed days are no age') %}{% endif %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
   {% set oldest_accepted = vigil.as_of() - modules.datetime.timedelta(seconds=max_age.seconds) %}
   {% set latest_accepted = vigil.as_of() + modules.datetime.timedelta(seconds=tolerance.seconds) %}
@@ -31,7 +34,12 @@ newest as (
 ),
 
 measured as (
+  {% if calendar -%}
+  select *, {{ vigil._open_seconds('newest_timestamp', 'age', calendar, max_age) }} as value
+  from (select *, {{ vigil.seconds_until('newest_timestamp', vigil._last_cutoff(calendar)) }} as age from newest) as aged
+  {%- else -%}
   select *, {{ vigil.seconds_until('newest_timestamp', vigil.as_of()) }} as value from newest
+  {%- endif %}
 ),
 {# Within a window, no row means an age above max_age: that fails, whatever on_no_data says. #}
 {{ vigil._verdict(

@@ -1,11 +1,11 @@
 {% test psi(
   model, column_name=none, timestamp_column=none, window=none, baseline_window=none, baseline=none, max_psi=0.2, bins=10, kind='auto',
-  max_categories=50, min_rows=200, epsilon=0.0001, group_by=none, on_no_data=none
+  max_categories=50, min_rows=200, epsilon=0.0001, confidence=none, group_by=none, on_no_data=none
 ) %}
   {{ config(fail_calc='coalesce(sum(failed), 1)') }}
   {% do vigil._no_unknown_arguments(
     kwargs,
-    'column_name, timestamp_column, window, baseline_window, baseline, max_psi, bins, kind, max_categories, min_rows, epsilon, group_by, on_no_data'
+    'column_name, timestamp_column, window, baseline_window, baseline, max_psi, bins, kind, max_categories, min_rows, epsilon, confidence, group_by, on_no_data'
   ) %}
   {% set column = vigil._column('column_name', column_name) %}
   {% set max_psi = vigil._number('max_psi', max_psi, 0) %}
@@ -14,6 +14,7 @@
   {% set max_categories = vigil._integer('max_categories', max_categories, 1) %}
   {% set min_rows = vigil._integer('min_rows', min_rows, 1) %}
   {% set epsilon = vigil._number('epsilon', epsilon, 1e-12, 0.1) %}
+  {% if confidence is not none and confidence not in (0.9, 0.95, 0.99, 0.999) %}{% do vigil._invalid('confidence', confidence, '0.9, 0.95, 0.99, 0.999') %}{% endif %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
   {% if baseline is none and baseline_window is none %}
     {% do vigil._invalid('baseline_window', none, 'a duration such as 28 days, or else a relation as `baseline`') %}
@@ -36,6 +37,14 @@ shares as (
   from binned
 ),
 
+contributions as (
+  select *, (actual - expected) * ln(actual / expected) as contribution from shares
+),
+
+ranked_bins as (
+  select *, row_number() over ({{ vigil._partition(group_by) }} order by contribution desc nulls last, bin) as position from contributions
+),
+
 measured as (
   select
     {{ vigil._group_columns(group_by) }}
@@ -43,12 +52,17 @@ measured as (
     sum(baseline_rows) as denominator,
     case
       when sum(window_rows) >= {{ min_rows }} and sum(baseline_rows) >= {{ min_rows }} and sum(case when bin >= 0 then baseline_rows end) > 0
-        then sum((actual - expected) * ln(actual / expected))
-    end as value
-  from shares
+        then sum(contribution)
+    end as value,
+    {%- if confidence %}
+    {{ vigil._chi_squared(confidence, 'greatest(count(*) - 1, 1)') }} * (1 / nullif(sum(window_rows), 0) + 1 / nullif(sum(baseline_rows), 0)) as noise,
+    {%- endif %}
+    {{ vigil.joined_texts('case when position <= 3 and contribution > 0 then ' ~ vigil._moved_bin() ~ ' end', 'position') }} as moved_bins
+  from ranked_bins
   {{ vigil._grouped(group_by) }}
 ),
 {{ vigil._verdict(
-  'psi', group_by, on_no_data, upper_bound=max_psi, segments_of=['source_rows', 'all_baseline_rows'] if baseline else ['source_rows']
+  'psi', group_by, on_no_data, upper_bound='greatest(' ~ max_psi ~ ', noise)' if confidence else max_psi, details=['moved_bins'],
+  segments_of=['source_rows', 'all_baseline_rows'] if baseline else ['source_rows']
 ) }}
 {% endtest %}

@@ -1,10 +1,10 @@
 {% test row_count_ratio(
-  model, timestamp_column=none, period='day', baseline_periods=7, min_ratio=0.8, max_ratio=2.0, seasonality='none', compare='complete',
-  group_by=none, on_no_data=none
+  model, timestamp_column=none, period='day', baseline_periods=7, min_ratio=0.8, max_ratio=2.0, seasonality='none',
+  compare='complete', calendar=none, except=none, group_by=none, on_no_data=none
 ) %}
   {{ config(fail_calc='coalesce(sum(failed), 1)') }}
   {% do vigil._no_unknown_arguments(
-    kwargs, 'timestamp_column, period, baseline_periods, min_ratio, max_ratio, seasonality, compare, group_by, on_no_data'
+    kwargs, 'timestamp_column, period, baseline_periods, min_ratio, max_ratio, seasonality, compare, calendar, except, group_by, on_no_data'
   ) %}
   {% set column = vigil._column('timestamp_column', timestamp_column) %}
   {% set max_ratio = vigil._number('max_ratio', max_ratio, 0) %}
@@ -12,9 +12,9 @@
     {% do vigil._invalid('min_ratio', min_ratio, 'a number from 0 to max_ratio, ' ~ max_ratio) %}
   {% endif %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
-  {% set periods = vigil._periods(period, baseline_periods, seasonality, compare) %}
+  {% set periods = vigil._periods(period, baseline_periods, seasonality, compare, calendar=vigil._calendar(calendar, except, period, compare)) %}
   {% set baseline = [] %}
-  {% for range in periods.baseline %}{% do baseline.append(vigil._in_range(range.start, range.end, periods.accept_dates)) %}{% endfor %}
+  {% for range in vigil._adjoined(periods.baseline) %}{% do baseline.append(vigil._in_range(range.start, range.end, periods.accept_dates)) %}{% endfor %}
 
 with source_rows as {{ vigil.inlined() }} (
   {{ vigil._source_rows('row_count_ratio', model, {'timestamp_column': column, 'group_by': group_by}) }}
@@ -41,6 +41,7 @@ measured as (
   from counted
 ),
 {{ vigil._verdict(
-  'row_count_ratio', group_by, on_no_data, lower_bound=min_ratio, upper_bound=max_ratio, fails_when='numerator = 0'
+  'row_count_ratio', group_by, on_no_data, lower_bound=min_ratio, upper_bound=max_ratio, fails_when='numerator = 0',
+  details=vigil._note(periods)
 ) }}
 {% endtest %}

@@ -75,6 +75,15 @@
 {%- endmacro %}
 
 
+{#- Null for NaN, so that aggregates of a few bad values say something of all the others. -#}
+{% macro as_double(column) -%}
+  case
+    when {{ vigil.is_number(column) }} then nullif(try_cast({{ column }} as double), cast('NaN' as double))
+    else {{ vigil._type_error(column, column, 'a number') }}
+  end
+{%- endmacro %}
+
+
 {% macro raise_error(message) -%}
   {{ return(adapter.dispatch('raise_error', 'vigil')(message)) }}
 {%- endmacro %}

@@ -47,6 +47,14 @@ def _variables(_: click.Context, __: click.Parameter, value: str) -> Mapping[str
     return variables
 
 
+def _years(_: click.Context, __: click.Parameter, value: str) -> list[int]:
+    try:
+        first, *rest = map(int, value.split("-", 1))
+        return list(range(first, (rest or [first])[0] + 1))
+    except ValueError as error:
+        raise click.BadParameter("not a year or two, such as 2026 or 2026-2028") from error
+
+
 def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value.replace("Z", "+00:00")) if value else None
@@ -266,6 +274,21 @@ def metrics(as_of: datetime | None, output: Path | None, url: str | None, **opti
         push(judgement, url)
     if not output and not url:
         click.echo(openmetrics(judgement), nl=False)
+
+
+@main.command("calendar")
+@click.argument("country")
+@click.option("--subdivision", help="A part of the country, such as NY.")
+@click.option("--years", required=True, callback=_years, help="A year, or the first and the last: 2026-2028.")
+def calendar_command(country: str, subdivision: str | None, years: list[int]) -> None:
+    """Print a country's public holidays as YAML, for `holidays:` of a calendar in var `vigil_calendars`.
+
+    COUNTRY is its two-letter code, such as US. The dates are those of the Python package `holidays`.
+    """
+    from dbt_vigil.holidays import public_holidays
+
+    found = public_holidays(country, years, subdivision)
+    click.echo(yaml.safe_dump({"holidays": found}, sort_keys=False, allow_unicode=True), nl=False)
 
 
 def _alert(status: CheckStatus) -> str:

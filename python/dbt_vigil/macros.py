@@ -132,7 +132,7 @@ class PackageMacros:
 
 
 def to_json(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that dbt hands to a check, as JSON: a relation becomes a mapping, which no other argument is.
+    """The arguments that dbt hands to a check, as JSON: what JSON has no type for becomes a mapping from its kind.
 
     Raises:
         TypeError: One is of another type than the checks take.
@@ -142,17 +142,34 @@ def to_json(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_json(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that `to_json` was given."""
-    return {name: Relation(**value) if isinstance(value, dict) else value for name, value in kwargs.items()}
+    return {name: _from_json(value) for name, value in kwargs.items()}
 
 
 def _to_json(value: Any) -> Any:
     if type(value) in (str, int, float, bool, type(None)):
         return value
-    if type(value) is list and all(type(entry) in (str, int, float, bool, type(None)) for entry in value):
-        return list(value)
+    if type(value) is datetime.date:
+        return {"date": value.isoformat()}
+    if type(value) is list:
+        return [_to_json(entry) for entry in value]
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {"mapping": to_json(value)}
     if getattr(value, "identifier", None) and value.event_time_filter is None:
-        return {"text": str(value), "identifier": value.identifier, "limit": value.limit}
+        return {"relation": {"text": str(value), "identifier": value.identifier, "limit": value.limit}}
     raise TypeError(f"{value!r} is no argument of a check")
+
+
+def _from_json(value: Any) -> Any:
+    match value:
+        case {"date": day}:
+            return datetime.date.fromisoformat(day)
+        case {"mapping": entries}:
+            return from_json(entries)
+        case {"relation": facts}:
+            return Relation(**facts)
+        case list():
+            return [_from_json(entry) for entry in value]
+    return value
 
 
 def _source(directory: Path) -> str:

@@ -20,7 +20,17 @@ def first_to_see(rows: Sequence[Row]) -> Row:
     return {name: _finite(row.get(name)) for name in COLUMNS}
 
 
-COLUMNS = ("check_name", "segment", "verdict", "value", "lower_bound", "upper_bound", "numerator", "denominator")
+COLUMNS = (
+    "check_name",
+    "segment",
+    "verdict",
+    "value",
+    "lower_bound",
+    "upper_bound",
+    "numerator",
+    "denominator",
+    "detail",
+)
 
 
 def _finite(value: Any) -> Any:

@@ -23,20 +23,22 @@ class Measurement:
     numerator: float
     denominator: float
     verdict: str
+    detail: str | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Measurement:
         """Take the measurement's columns from a row that may have others."""
-        return cls(**{field.name: row[field.name] for field in fields(cls)})
+        return cls(**{field.name: row[field.name] for field in fields(cls) if field.name in row})
 
 
 def describe(m: Measurement) -> str:
-    """Say in a sentence what was measured, from what, and what is accepted."""
+    """Say in a sentence what was measured, from what, what is accepted, and what else there is to say."""
+    detail = f"; {m.detail}" if m.detail else ""
     if not _was_measured(m):
-        return f"no data: {why(m)}, {accepted(m)}"
+        return f"no data: {why(m)}, {accepted(m)}{detail}"
     subject, rest = _SUBJECTS.get(m.check_name, (m.check_name, ""))
     source = _in_future(m) if m.check_name == "freshness" else why(m)
-    return f"{subject} {measured(m)}{rest}{f' ({source})' if source else ''}, {accepted(m)}"
+    return f"{subject} {measured(m)}{rest}{f' ({source})' if source else ''}, {accepted(m)}{detail}"
 
 
 def measured(m: Measurement) -> str:
@@ -74,6 +76,14 @@ def why(m: Measurement) -> str:
         "null_rate": (f"{rows} of {of} rows", "no rows"),
         "orphan_rate": (f"{rows} of {of} rows with a key", "no rows with a key"),
         "psi": (f"{rows} rows against {of}", f"too few values, in {rows} rows against {of}"),
+        "volume_anomaly": (f"{rows} rows, the median is {of}", f"{rows} rows, too few periods to compare with"),
+        "allowed_values": (f"{rows} of {of} rows", "no rows with a value"),
+        "new_values": (f"{rows} of {of} rows with a value", f"{of} rows with a value, or none in the baseline"),
+        "cardinality_change": (f"{rows} against {of}", "no values"),
+        "null_rate_change": (f"{_share(m.numerator)} against {_share(m.denominator)}", "no rows on one side"),
+        "mean_change": (f"{_short(m.numerator)} against {_short(m.denominator)}", "no values on one side"),
+        "range_change": (f"{_short(m.numerator)} beyond a range of {_short(m.denominator)}", "no values on one side"),
+        "trend": ("", "too few points"),
     }.get(m.check_name, (f"{rows} of {of}", f"{rows} of {of}"))
     return measured_from if _was_measured(m) else unmeasured
 
@@ -84,7 +94,22 @@ _SUBJECTS = {
     "null_rate": ("null rate", ""),
     "orphan_rate": ("orphan rate", ""),
     "psi": ("PSI", ""),
+    "volume_anomaly": ("row count", " robust standard deviations from the median"),
+    "allowed_values": ("share outside the list", ""),
+    "new_values": ("share of new values", ""),
+    "cardinality_change": ("number of distinct values changed by", ""),
+    "null_rate_change": ("null rate changed by", ""),
+    "mean_change": ("mean", " times the baseline's"),
+    "range_change": ("beyond the baseline's range by", " of it"),
+    "trend": ("slope", ""),
 }
+
+
+_SHARES = (
+    "null_rate", "orphan_rate", "allowed_values", "new_values",
+    "null_rate_change", "cardinality_change", "range_change",
+)  # fmt: skip
+"""Checks whose values are written as percentages."""
 
 
 def _in_future(m: Measurement) -> str:
@@ -102,7 +127,7 @@ def _candidates(check_name: str, value: Decimal) -> Iterator[tuple[str, Decimal]
             shown = Decimal(round(value / step) * step)
             yield _duration(shown), shown
     else:
-        scale, unit = (100, "%") if check_name.endswith("_rate") else (1, "")
+        scale, unit = (100, "%") if check_name in _SHARES else (1, "")
         for digits in range(1 if scale == 100 else 2, 12):
             number = round(value * scale, digits)
             yield f"{_plain(number)}{unit}", number / scale
@@ -111,7 +136,7 @@ def _candidates(check_name: str, value: Decimal) -> Iterator[tuple[str, Decimal]
 def _exact(check_name: str, value: Decimal) -> str:
     if check_name == "freshness":
         return _duration(value)
-    return f"{_plain(value * 100)}%" if check_name.endswith("_rate") else _plain(value)
+    return f"{_plain(value * 100)}%" if check_name in _SHARES else _plain(value)
 
 
 def _duration(seconds: Decimal) -> str:
@@ -127,6 +152,14 @@ def _duration(seconds: Decimal) -> str:
     if rest or not parts:
         parts.append(f"{_plain(rest)} s")
     return sign + " ".join(parts)
+
+
+def _share(number: float) -> str:
+    return f"{_plain(Decimal(repr(round(number * 100, 2))))}%"
+
+
+def _short(number: float) -> str:
+    return f"{number:.6g}"
 
 
 def _count(number: float) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 __all__ = ["JUDGED", "MEASURED", "Aggregate", "AntiJoin", "CompiledTest", "Form", "Statement", "Verdict"]
 
-JUDGED = ("segment", "value", "lower_bound", "upper_bound", "numerator", "denominator")
+JUDGED = ("segment", "detail", "value", "lower_bound", "upper_bound", "numerator", "denominator")
 """The columns of a check's row that its verdict depends on."""
 MEASURED = ("check_name", *JUDGED, "verdict", "failed")
 """The columns of a check's row."""

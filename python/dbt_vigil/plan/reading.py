@@ -71,6 +71,8 @@ def _check(test: CompiledTest, query: exp.Expr, engine: str) -> Form | None:
         "with_", exp.With(expressions=[cte.copy() for cte in query.ctes if cte.alias not in ("judged", "verdicts")])
     )
     row, aggregates = read_row(counted_where(judged) or judged, engine)
+    if not set(row) >= set(JUDGED):
+        return None
     last = {item.alias_or_name: item.unalias().sql(engine) for item in query.selects}
     verdict = {item.alias_or_name: item.unalias().sql(engine) for item in ctes["verdicts"].selects}["verdict"]
     values = tuple(row[name].sql(engine) for name in JUDGED)

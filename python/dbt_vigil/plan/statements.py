@@ -24,7 +24,7 @@ SPARK_AGGREGATES = 60
 SPARK_JOINS = 4
 """In one statement: subqueries of it, which Spark runs at the same time."""
 VALUES = ("failures", *JUDGED)
-NULLS = ("cast(null as bigint)", "cast(null as string)", *["cast(null as double)"] * (len(JUDGED) - 1))
+NULLS = ("cast(null as bigint)", *["cast(null as string)"] * 2, *["cast(null as double)"] * (len(JUDGED) - 2))
 SPARK_ANTI_JOIN = "left anti join"
 REFERENCE = re.compile(r"\bvigil_([0-9]+)\b")
 

@@ -173,7 +173,11 @@ def score(copy: WorkingCopy, contestant: Contestant, wanted: Sequence[Trial], cl
         if red:
             found.alarms[day] = tuple(sorted(red))
     note(copy.table, contestant, f"{len(wanted)} trials")
-    found.outcomes = [bench.try_out(trial) for trial in wanted]
+    for trial in wanted:
+        outcome = bench.try_out(trial)
+        found.outcomes.append(outcome)
+        if outcome.days != FOUND_FROM and not trial.strength.faint:
+            note(copy.table, contestant, f"day {outcome.days}: {trial}")
     note(copy.table, contestant, f"{OUTAGE_DAYS} days of an outage")
     if isinstance(contestant, Vigil):
         days = [day for day in copy.table.days[:-OUTAGE_DAYS] if day not in closed_days(copy.table)]

@@ -54,11 +54,6 @@ classified as (
   from counts
 ),
 
-totals as (
-  select {{ vigil._group_columns(group_by) }}nullif(sum(value_rows), 0) as all_rows
-  from classified {{ vigil._grouped(group_by) }}
-),
-
 ranked as (
   select
     *,
@@ -66,7 +61,8 @@ ranked as (
     sum(case when is_categorical then 1 else value_rows end) over (
       {{ vigil._partition(group_by) }} order by case when is_categorical then -value_rows else 0 end, column_name
       rows between unbounded preceding and current row
-    ) as position
+    ) as position,
+    nullif(sum(value_rows) over ({{ vigil._partition(group_by) }}), 0) as all_rows
   from classified
 ),
 
@@ -81,7 +77,7 @@ binned as (
     cast(sum(window_rows) as double) as window_rows
   from (
     select
-      ranked.*,
+      *,
       case
         when special_bin is not null then special_bin
         when is_categorical then case when position <= {{ max_categories }} and value_rows > 0 then position else 0 end
@@ -90,7 +86,6 @@ binned as (
           + case when {{ bins }} * value_rows >= all_rows then 0.5 else 0 end
       end as bin
     from ranked
-    left join totals on true{{ vigil._same_segment('ranked', 'totals', group_by) }}
   ) as with_bin
   group by {{ vigil._group_columns(group_by) }}bin
 )

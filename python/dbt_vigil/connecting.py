@@ -10,7 +10,7 @@ import ast
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any, Protocol, TypeVar
@@ -215,6 +215,9 @@ class _DuckDBProfile:
             self.retryable,
         )
         try:
+            with suppress(duckdb.Error):  # the profile may lock the configuration
+                # A statement has many scans of a file, each of which would read its footer again.
+                handle.execute("set global parquet_metadata_cache = true")
             for extension in self.extensions:
                 if isinstance(extension, str):
                     handle.install_extension(extension)

@@ -246,16 +246,14 @@ def bound(form: Form, found: Sequence[str]) -> Form:
     def filled(text: str) -> str:
         return PLACE.sub(lambda place: f"'{found[(date.fromisoformat(place[1]) - PLACES).days]}'", text)
 
-    aggregates = tuple(
-        replace(a, child=filled(a.child), parent=filled(a.parent))
-        if isinstance(a, AntiJoin)
-        else replace(a, argument=filled(a.argument), table=filled(a.table), where=filled(a.where))
-        for a in form.aggregates
-    )
+    def filled_in(aggregate: Aggregate | AntiJoin) -> Aggregate | AntiJoin:
+        fields: dict[str, Any] = {k: filled(value) for k, value in vars(aggregate).items() if isinstance(value, str)}
+        return replace(aggregate, **fields)
+
     return replace(
         form,
         test=replace(form.test, sql=filled(form.test.sql)),
         query=filled(form.query),
-        aggregates=aggregates,
+        aggregates=tuple(map(filled_in, form.aggregates)),
         values=tuple(filled(value) for value in form.values),
     )

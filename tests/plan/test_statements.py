@@ -12,7 +12,7 @@ from jinja2 import Environment
 
 from benchmarks.lineitem import AS_OF, GENERIC_TESTS, PARENTS, Check, checks
 from dbt_vigil.macros import PackageMacros, Relation
-from dbt_vigil.plan import Aggregate, AntiJoin, CompiledTest, Form, assembled, cheaper_matches, findings
+from dbt_vigil.plan import Aggregate, CompiledTest, Form, assembled, cheaper_matches, findings
 from dbt_vigil.plan.reading import read
 from tests.project import REPO
 
@@ -81,23 +81,20 @@ def test_duckdb_needs_three_statements(tmp_path: Path) -> None:
     assert len(sent) <= 3
 
 
-def test_spark_needs_seven_statements(tmp_path: Path) -> None:
+def test_spark_needs_eight_statements(tmp_path: Path) -> None:
     forms = _forms("spark", tmp_path)
     statements = assembled(forms, "spark")
     assert len(forms) == 48
-    # Two scans of lineitem, its orphans, three PSI, and the row count, which has a `having`.
-    assert len(statements) == 7
-    for statement in statements:
-        joins = statement.sql.count("left anti join")
-        assert joins in (0, 3)
-        assert " distinct" not in statement.sql
+    # One scan of lineitem, one for each of its keys, three PSI, and the row count, which has a `having`.
+    assert sorted(len(statement.forms) for statement in statements) == [*[1] * 7, 41]
+    assert sum("exists (" in statement.sql for statement in statements) == 3
+    assert not any(" distinct" in statement.sql for statement in statements)
 
 
-def test_spark_has_four_joins_in_a_statement_at_most() -> None:
-    joins = [AntiJoin("select x as key_0 from t", f"select y as key_0 from u{k}", 1) for k in range(5)]
-    children = Aggregate("count", "*", "t")
-    forms = [Form(CompiledTest("", ""), "", aggregates=(join, children), values=("vigil_0",)) for join in joins]
-    assert [len(statement.forms) for statement in assembled(forms, "spark")] == [4, 1]
+def test_spark_has_sixty_conditions_in_a_scan_at_most() -> None:
+    counts = [Aggregate("count", "*", "t", f"x < {k}") for k in range(100)] + [Aggregate("count", "x", "t")]
+    forms = [Form(CompiledTest("", ""), "", aggregates=(count,), values=("vigil_0",)) for count in counts]
+    assert [len(statement.forms) for statement in assembled(forms, "spark")] == [60, 41]
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "spark"])

@@ -40,12 +40,20 @@ class Aggregate:
 class AntiJoin:
     """The number of rows of `child`, of those without a null key, whose keys no row of `parent` has.
 
-    Both are queries with columns `key_0`, `key_1` and so on.
+    Both are queries with columns `key_0`, `key_1` and so on. The rows of `child` without a null key are those of
+    `table` where `where` holds.
     """
 
     child: str
     parent: str
     keys: int
+    table: str
+    where: str
+
+    @property
+    def known(self) -> Aggregate:
+        """The number of rows of `child` without a null key."""
+        return Aggregate("count", "*", self.table, self.where)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ ARRAY = 1_000_000
 """DuckDB looks up the keys of a range of this width in an array: several times faster than in a hash table."""
 MOST_PARTS = 64
 """Each part may have to read all keys of the child, which costs about a hundredth of looking them up."""
+MOST_PARTS_OF_FILES = 2
+"""Where either side is not one of DuckDB's own tables, whose zone maps let each part read its own rows."""
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 
 
@@ -36,7 +38,7 @@ def cheaper_matches(forms: Iterable[Form], rows: Callable[[str], Sequence[Sequen
     ((_, plan),) = rows(f"explain (format json) {' union all '.join(queries)}")
     sides = _sides(json.loads(plan), len(queries))
     pairs = list(zip(joins, sides[::2], sides[1::2], strict=True))
-    facts = [fact for join, child, parent in pairs for fact in _facts(join, _is_large(child, parent))]
+    facts = [fact for join, child, parent in pairs for fact in _facts(join, _may_part(child, parent))]
     found = iter(rows(f"select {', '.join(facts)}")[0])
     matches = {}
     for join, child, parent in pairs:
@@ -46,26 +48,30 @@ def cheaper_matches(forms: Iterable[Form], rows: Callable[[str], Sequence[Sequen
             continue
         if _cardinality(parent) <= ARRAY:
             matches[join] = ["true"]
-        elif types[0][0] in INTEGERS and least is not None and int(greatest) - int(least) < ARRAY * MOST_PARTS:
+        elif types[0][0] in INTEGERS and least is not None and int(greatest) - int(least) < _widest(child, parent):
             matches[join] = _parts(int(least), int(greatest))
     return matches
 
 
-def _facts(join: AntiJoin, is_large: bool) -> list[str]:
-    """The keys' types, and the bounds of those of a large parent."""
+def _facts(join: AntiJoin, may_part: bool) -> list[str]:
+    """The keys' types, and their bounds where a parent may be looked up in parts."""
     types = [
         f"typeof((select key_{key} from ({side}) as side where false))"
         for key in range(join.keys)
         for side in (join.child, join.parent)
     ]
     bounds = [f"(select {bound}(key_0) from ({join.parent}) as side)" for bound in ("min", "max")]
-    return [*types, *(bounds if is_large and join.keys == 1 else ("null", "null"))]
+    return [*types, *(bounds if may_part and join.keys == 1 else ("null", "null"))]
 
 
-def _is_large(child: Mapping[str, Any], parent: Mapping[str, Any]) -> bool:
-    """Whether a parent has too many keys for one array. Only DuckDB's own tables are quick to read in parts."""
+def _may_part(child: Mapping[str, Any], parent: Mapping[str, Any]) -> bool:
+    """Whether a parent has too many keys for one array, and not too many for several."""
+    return ARRAY < _cardinality(parent) <= _widest(child, parent)
+
+
+def _widest(child: Mapping[str, Any], parent: Mapping[str, Any]) -> int:
     are_tables = all(_below_projections(side).get("name", "").strip() == "SEQ_SCAN" for side in (child, parent))
-    return are_tables and ARRAY < _cardinality(parent) < ARRAY * MOST_PARTS
+    return ARRAY * (MOST_PARTS if are_tables else MOST_PARTS_OF_FILES)
 
 
 def _below_projections(node: Mapping[str, Any]) -> Mapping[str, Any]:

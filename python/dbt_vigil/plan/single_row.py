@@ -191,7 +191,8 @@ class _Reader:
             raise NotRecognisedError  # a row without a key would be counted
         rest = Scan(child.table, tuple(c for c in child.where if c not in are_known), child.columns)
         parents = self._keys(equations, parent_name, parent)
-        orphans = Orphans(AntiJoin(self._keyed(rest, keys), self._keyed(parent, parents), len(keys)))
+        sides = self._keyed(rest, keys), self._keyed(parent, parents)
+        orphans = Orphans(AntiJoin(*sides, len(keys), child.table, self._where(child)))
         if not any(_is_aggregated(item) for item in select.selects):
             self._selected(select.selects, {child_name: child}, child)
             return orphans

@@ -19,13 +19,10 @@ __all__ = ["assembled", "halved", "own_statement"]
 
 DUCKDB_TESTS = 50
 """In one statement: the cost of planning one grows faster than the number of its parts."""
-SPARK_AGGREGATES = 60
+SPARK_CONDITIONS = 60
 """In one scan: Spark interprets a stage whose generated code is too long to be compiled."""
-SPARK_JOINS = 4
-"""In one statement: subqueries of it, which Spark runs at the same time."""
 VALUES = ("failures", *JUDGED)
 NULLS = ("cast(null as bigint)", *["cast(null as string)"] * 2, *["cast(null as double)"] * (len(JUDGED) - 2))
-SPARK_ANTI_JOIN = "left anti join"
 REFERENCE = re.compile(r"\bvigil_([0-9]+)\b")
 
 
@@ -221,19 +218,14 @@ def _bound(expression: str, names: Sequence[str]) -> str:
 
 def _scan(scan: Scan, matches: Matches) -> str:
     if isinstance(scan, AntiJoin):
-        return f"select {_orphans(scan, 'anti join', matches)} as value_0"
+        return f"select {_orphans(scan, matches)} as value_0"
     (table, where), aggregates = scan
     values = ", ".join(f"{a.function}({a.argument}) as value_{k}" for k, a in enumerate(aggregates))
     return f"select {values} from {table}{f' where {where}' if where else ''}"
 
 
-def _orphans(join: AntiJoin, anti_join: str, matches: Matches = MappingProxyType({})) -> str:
-    keys = range(join.keys)
-    on = " and ".join(f"child.key_{k} = parent.key_{k}" for k in keys)
-    are_known = " and ".join(f"child.key_{k} is not null" for k in keys)
-    child, parent = f"({join.child}) as child", f"({join.parent}) as parent"
-    if anti_join == SPARK_ANTI_JOIN:
-        return f"(select count(*) from {child} {anti_join} {parent} on {on} where {are_known})"
+def _orphans(join: AntiJoin, matches: Matches) -> str:
+    child, parent, on, are_known = _sides(join)
     known = "count(key_0)" if join.keys == 1 else f"count(case when {are_known} then 1 end)"
     if join in matches:
         found = (
@@ -242,26 +234,29 @@ def _orphans(join: AntiJoin, anti_join: str, matches: Matches = MappingProxyType
         )
         return f"(select {known} from {child}) - ({' + '.join(found)})"
     # A filter on the keys would let DuckDB expect few rows, and join them the wrong way round.
-    return f"(select count(*) from {child} {anti_join} {parent} on {on}) - (select count(*) - {known} from {child})"
+    return f"(select count(*) from {child} anti join {parent} on {on}) - (select count(*) - {known} from {child})"
+
+
+def _sides(join: AntiJoin) -> tuple[str, str, str, str]:
+    """The tables `child` and `parent`, that their keys are equal, and that the child's are known."""
+    on = " and ".join(f"child.key_{k} = parent.key_{k}" for k in range(join.keys))
+    are_known = " and ".join(f"child.key_{k} is not null" for k in range(join.keys))
+    return f"({join.child}) as child", f"({join.parent}) as parent", on, are_known
 
 
 def _spark_group(form: Form) -> object:
-    """Forms over one table are together, those with a join apart from the others."""
-    tables = {a.table for a in form.aggregates if isinstance(a, Aggregate)}
-    return (*tables, _joins(form.aggregates) > 0) if len(tables) == 1 else id(form)
-
-
-def _joins(aggregates: Iterable[object]) -> int:
-    return sum(isinstance(aggregate, AntiJoin) for aggregate in aggregates)
+    """Forms over one table are together, one with a join stands alone."""
+    tables = {a.table if isinstance(a, Aggregate) else a for a in form.aggregates}
+    return tables.pop() if len(tables) == 1 else id(form)
 
 
 def _spark_parts(forms: Sequence[Form]) -> Iterable[Sequence[Form]]:
-    """Parts of a group, so that no scan has too many aggregates, and no statement too many joins."""
+    """Parts of a group, so that no scan has too many conditions."""
     part: list[Form] = []
-    seen: set[object] = set()
+    seen: set[Aggregate | AntiJoin] = set()
     for form in forms:
         both = seen | set(form.aggregates)
-        if part and (len(both) > SPARK_AGGREGATES or _joins(both) > SPARK_JOINS):
+        if part and sum(bool(aggregate.where) for aggregate in both) > SPARK_CONDITIONS:
             yield part
             part, both = [], set(form.aggregates)
         part.append(form)
@@ -288,17 +283,32 @@ def _spark(forms: Sequence[Form]) -> Statement:
 
 def _spark_scan(aggregates: Sequence[Aggregate | AntiJoin]) -> str:
     plain = [a for a in aggregates if isinstance(a, Aggregate)]
+    joins = [a for a in aggregates if isinstance(a, AntiJoin)]
+    if len(joins) == 1 and plain == [joins[0].known]:
+        return _spark_matched(aggregates, joins[0])
     filters = {a.where for a in plain}
     shared = filters.pop() if len(filters) == 1 else ""
     values = [
-        f"{_orphans(a, SPARK_ANTI_JOIN)} as value_{k}"
-        if isinstance(a, AntiJoin)
-        else f"{_conditional(a, shared)} as value_{k}"
+        f"{_spark_orphans(a) if isinstance(a, AntiJoin) else _conditional(a, shared)} as value_{k}"
         for k, a in enumerate(aggregates)
     ]
     if not plain:
         return f"select {', '.join(values)}"
     return f"select {', '.join(values)} from {plain[0].table}{f' where {shared}' if shared else ''}"
+
+
+def _spark_matched(aggregates: Sequence[Aggregate | AntiJoin], join: AntiJoin) -> str:
+    """The orphans and the number of rows that they are among, in one scan of the child."""
+    child, parent, on, are_known = _sides(join)
+    counts = ("count(case when not is_found then 1 end)" if a is join else "count(*)" for a in aggregates)
+    values = ", ".join(f"{count} as value_{k}" for k, count in enumerate(counts))
+    found = f"exists (select 1 from {parent} where {on})"
+    return f"select {values} from (select {found} as is_found from {child} where {are_known}) as matched"
+
+
+def _spark_orphans(join: AntiJoin) -> str:
+    child, parent, on, are_known = _sides(join)
+    return f"(select count(*) from {child} left anti join {parent} on {on} where {are_known})"
 
 
 def _conditional(aggregate: Aggregate, shared: str) -> str:

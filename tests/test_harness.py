@@ -204,7 +204,7 @@ def test_a_spool_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VIGIL_SPOOL", str(tmp_path / "file"))
     answer = shop.vigil("build")
-    assert (answer.code, "left to dbt to record" in answer.text) == (0, True)
+    assert (answer.code, "not recorded by vigil itself" in answer.text) == (0, True)
     assert shop.rows("select status from check_runs") == [("pass",)]
 
 

@@ -551,6 +551,25 @@ def only_for_dbt(shop: Shop, arguments: list[str]) -> list[str]:
     return names
 
 
+def test_a_project_without_the_package(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    (tmp_path / "packages.yml").unlink()
+    shutil.rmtree(tmp_path / "dbt_packages")
+    shop.project.write("models/orders.sql", "select 1 as id, null as amount")
+    shop.project.write_yaml(
+        "models/orders.yml",
+        {"models": [{"name": "orders", "columns": [{"name": c, "data_tests": ["not_null"]} for c in ("id", "amount")]}]},
+    )
+    assert shop.project.run("run").success
+    answers = [shop.vigil(), shop.vigil()]
+    assert [answer.path for answer in answers] == ["dbt", "stored plan"]
+    for answer in answers:
+        assert (answer.code, answer.content["recorded"]) == (1, None)
+        assert answer.statuses == {"not_null_orders_id": "pass", "not_null_orders_amount": "fail"}
+    with abandoned_runs(find_project(tmp_path, tmp_path).spool_directory) as runs:
+        assert runs == []
+
+
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_a_warm_run_says_what_dbt_says(
     engine_name: str, request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture

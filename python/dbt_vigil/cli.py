@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -129,9 +131,24 @@ def _run(command: str, arguments: tuple[str, ...], as_json: bool) -> RunSummary:
         summary = run_stored(arguments, None if as_json else table if sys.stdout.isatty() else lines)
         if summary:
             return summary
-    from dbt_vigil.running import run
+    with _importing():
+        from dbt_vigil.running import run
 
     return run(command, arguments, quietly=as_json)
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """Within it dbt is imported: that makes no garbage, and looking for some takes a tenth of a small run."""
+    if "dbt" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 _dbt_command("test")
@@ -151,7 +168,7 @@ def _print_summary(summary: RunSummary) -> None:
     recorded = {
         True: "recorded",
         False: "NOT in the record, but kept",
-        None: "left to dbt to record, if var vigil_record is true",
+        None: "not recorded by vigil itself",
     }
     click.echo(f"vigil: {len(summary.checks)} checks{': ' + counts if counts else ''}; {recorded[summary.recorded]}")
     if summary.statements:
@@ -166,7 +183,8 @@ def plan(explain: bool, arguments: tuple[str, ...]) -> None:
 
     The arguments are those of `dbt compile`, such as `--select`.
     """
-    from dbt_vigil.planning import explained, plan_suite
+    with _importing():
+        from dbt_vigil.planning import explained, plan_suite
     from dbt_vigil.warm import project_of
 
     project = project_of(arguments)

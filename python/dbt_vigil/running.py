@@ -74,7 +74,9 @@ def run(command: str, arguments: Sequence[str], *, quietly: bool = False) -> Run
         close_connections(project)
         recorded = None
         entries = _entries(result)
-        if recorder and recorder.end(result, entries):
+        if recorder and not watch.has_package:
+            recorder.discard()
+        elif recorder and recorder.end(result, entries):
             parses = batches.manifest is not None or result.exception is None
             recorded = parses and flush(project, batches.manifest) == 0
         # Under --fail-fast dbt's own list may call a test that has failed skipped: what its events say comes first.
@@ -112,10 +114,11 @@ def _store(
     try:
         if not isinstance(result.result, RunExecutionResult):
             raise NotStored("dbt stopped")
-        if recorder is None and project.vars.get("vigil_record") is not False:
+        records = watch.has_package and project.vars.get("vigil_record") is not False
+        if records and recorder is None:
             raise NotStored("the record was left to dbt")
         nodes: list[Any] = [entry.node for entry in result.result.results]
-        stored_plan(project, batches, context, nodes, watch, records=recorder is not None).save(file)
+        stored_plan(project, batches, context, nodes, watch, records=records).save(file)
     except Exception as reason:  # the run counts, whatever becomes of its plan
         logger.debug("The next run needs dbt too: %s", reason, exc_info=not isinstance(reason, NotStored))
         with suppress(OSError):
@@ -288,6 +291,12 @@ class _Recorder:
             )
         self._file.close()
         return self._started
+
+    def discard(self) -> None:
+        """Leave no file: there is no record that could take the run."""
+        if self._started:
+            self._file.remove()
+        self._file.close()
 
 
 def _recorder(project: Project, facts: Mapping[str, Any]) -> _Recorder | None:

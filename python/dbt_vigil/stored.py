@@ -75,7 +75,7 @@ class StoredPlan:
     variables: Mapping[str, Any]
     """Those of dbt's variables that the package reads, without `vigil_as_of` if that was given on the command line."""
     macros: str
-    """The folder of the package's macros."""
+    """The folder of the package's macros; empty where the project does not install the package."""
     record: Mapping[str, Any] | None
     """What `PackageMacros.record_statements` needs; None where nothing is recorded."""
     run_results: str

@@ -123,6 +123,8 @@ class Watch:
     watched: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     fingerprint: str = ""
+    has_package: bool = True
+    """Whether the project installs the dbt package, as far as is known: without it there are no checks and no record."""
     problem: str = "dbt did not read the project"
     """Why there can be no plan, if it is known by then."""
 
@@ -152,6 +154,7 @@ def watching(project: Project) -> Iterator[Watch]:
             watch.problem = "the project has changed meanwhile"
         config.clear_dependencies()  # type: ignore[no-untyped-call]
         manifest: Manifest = original.__func__(cls, config, **options)
+        watch.has_package = any(macro.package_name == "vigil" for macro in manifest.macros.values())
         return manifest
 
     ManifestLoader.get_full_manifest = classmethod(get_full_manifest)  # type: ignore[method-assign, assignment]
@@ -214,7 +217,7 @@ def stored_plan(
         variables={
             name: value for name, value in variables.items() if name != "vigil_as_of" or name not in config.cli_vars
         },
-        macros=str(clocks.directory),
+        macros=clocks.directory,
         record=captured_record(config, manifest) if records else None,
         run_results=str(Path(config.project_target_path, "run_results.json").absolute()),
         dbt_version=dbt_version,
@@ -329,7 +332,9 @@ def _texts(watched: Iterable[str]) -> Iterator[tuple[Path, str]]:
 
 def _variables(tests: Sequence[Any], config: RuntimeConfig, manifest: Manifest) -> Mapping[str, Any]:
     """The variables that the package reads, which are the same for its checks and for its record."""
-    macro = manifest.macros["macro.vigil._record_table"]
+    macro = manifest.macros.get("macro.vigil._record_table")
+    if macro is None:
+        return {}
     contexts = [generate_runtime_macro_context(macro, config, manifest, config.project_name)]
     packages = {node.package_name: node for node in tests}
     contexts += [generate_runtime_model_context(node, config, manifest) for node in packages.values()]
@@ -407,7 +412,7 @@ class _Clocks:
         self.checks: list[Mapping[str, Any]] = []
         self._variables = variables
         package = config.load_dependencies().get("vigil")
-        self.directory = Path(package.project_root if package else ".") / "macros"
+        self.directory = str(Path(package.project_root, "macros")) if package else ""
         self._manifest, self._config, self._engine = manifest, config, config.credentials.type
         self._forms = batches.forms
         self._numbers: dict[str, int] = {}
@@ -452,7 +457,7 @@ class _Clocks:
             context = generate_runtime_model_context(node, self._config, self._manifest)
             cache = Path(self._config.project_root, ".vigil", "macros")
             self._macros = PackageMacros(
-                self._engine, self._variables, context["run_started_at"], directory=self.directory, cache=cache
+                self._engine, self._variables, context["run_started_at"], directory=Path(self.directory), cache=cache
             )
         try:
             return self._macros.compiled_test(node.test_metadata.name, kwargs)

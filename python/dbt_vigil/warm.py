@@ -153,7 +153,9 @@ def _connected(project: Project) -> Connection:
         raise _NeedsDbt(f"there is no connection: {error}") from error
 
 
-def _macros(plan: StoredPlan, project: Project, now: datetime) -> PackageMacros:
+def _macros(plan: StoredPlan, project: Project, now: datetime) -> PackageMacros | None:
+    if not plan.macros:
+        return None
     given = {name: value for name, value in project.given_vars.items() if name == "vigil_as_of"}
     cache = project.directory / ".vigil" / "macros"
     try:
@@ -188,7 +190,7 @@ class _Run:
     plan: StoredPlan
     project: Project
     connection: Connection
-    macros: PackageMacros
+    macros: PackageMacros | None
     now: datetime
     invocation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     clocks: list[list[str]] = field(default_factory=list)
@@ -199,7 +201,8 @@ class _Run:
     def check(self) -> None:
         """Look whether all that the run needs is as it was when the plan was stored."""
         try:
-            self.macros.call("as_of")
+            if self.macros:
+                self.macros.call("as_of")
             self.clocks = [self._clock(check) for check in self.plan.clocks]
             known = self.plan.record is None or self._registry_is_known(self.plan.record)
         except VigilError as error:
@@ -209,6 +212,7 @@ class _Run:
 
     def _clock(self, check: Mapping[str, Any]) -> list[str]:
         """The times of a check at this run's moment, which is all of its SQL that may be another."""
+        assert self.macros
         sql = self.macros.compiled_test(check["name"], check["kwargs"])
         if slotted(sql) != check["sql"]:
             raise _NeedsDbt(f"a check {check['name']} is another query at this moment")
@@ -317,7 +321,7 @@ class _Run:
 
     def record(self, spool: SpoolFile) -> bool:
         """Append the run to the record; what cannot be written stays in the spool."""
-        assert self.plan.record is not None
+        assert self.plan.record is not None and self.macros
         end = {"status": "finished", "message": None, "finished_at": _text(datetime.now(timezone.utc))}
         spool.end(**end)
         entries = [_told(entry) for entry in self.entries]

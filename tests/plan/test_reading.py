@@ -51,3 +51,8 @@ def test_a_limit_stands_where_dbt_writes_it() -> None:
     form = read(CompiledTest("t", "select x from t limit 5", limit=3), "spark")
     assert form is not None
     assert form.query == "select x from t limit 5\nlimit 3"
+
+
+def test_what_is_too_deep_is_left_to_dbt() -> None:
+    assert read(CompiledTest("t", f"select {'(' * 1000}1{')' * 1000}"), "duckdb") is not None
+    assert read(CompiledTest("t", f"select {'(' * 1001}1{')' * 1001}"), "duckdb") is None

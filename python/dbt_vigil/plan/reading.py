@@ -21,6 +21,8 @@ __all__ = ["read"]
 
 CHECK_FAIL_CALC = "coalesce(sum(failed), 1)"
 ROW_COUNT = "count(*)"
+DEEPEST = 1000
+"""Brackets in brackets: DuckDB takes no more, and sqlglot, which is compiled, would overflow its stack."""
 BRACKETS = {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}
 UNFIT = (TokenType.SEMICOLON, TokenType.BLOCK_START)
 EXACT = {TokenType.STRING: "", TokenType.IDENTIFIER: '"'}
@@ -110,7 +112,7 @@ def _limited(test: CompiledTest) -> str:
 
 
 def _stands_alone(sql: str, engine: str) -> bool:
-    """Whether a text is one query: what it opens it closes, and nothing follows it."""
+    """Whether a text is one query, and not too deep: what it opens it closes, and nothing follows it."""
     try:
         tokens = sqlglot.tokenize(sql, read=engine)
     except SqlglotError:
@@ -118,7 +120,7 @@ def _stands_alone(sql: str, engine: str) -> bool:
     depth = 0
     for token in tokens:
         depth += BRACKETS.get(token.token_type, 0)
-        if depth < 0 or token.token_type in UNFIT:
+        if not 0 <= depth <= DEEPEST or token.token_type in UNFIT:
             return False
     return depth == 0 and bool(tokens) and tokens[0].token_type in (TokenType.SELECT, TokenType.WITH)
 

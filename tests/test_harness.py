@@ -18,6 +18,7 @@ import pytest
 
 from dbt_vigil.project import VigilError, find_project
 from dbt_vigil.record import read_status
+from dbt_vigil.report import counted
 from dbt_vigil.spool import SpoolFile, abandoned_runs
 from tests import killing
 from tests.engines import DuckDB
@@ -49,7 +50,7 @@ def test_exit_codes(
     shop = Shop(tmp_path, tests, rows)
     built = shop.vigil("build")
     assert built.code == code, built.text
-    assert f"vigil: {len(tests)} checks: " in built.text
+    assert f"vigil: {counted(len(tests), 'check')}: " in built.text
     assert "; recorded\n" in built.text
     last = list(tests)[-1]
     assert shop.rows(f"select status from check_runs where check_id like 'test.cases.{last}.%'") == [(status,)]

@@ -42,8 +42,12 @@ SECRET = "s3cret-of-the-profile"
 ORDERS = "create or replace table orders as select 1 as id, 5 as amount, timestamp '2013-02-09 12:00:00' as at"
 MACROS = """
 {% test at_most(model, column_name, most) %}
-select * from {{ model }} where {{ column_name }} > {{ most }} + {{ dbt_helpers.more() }}
+select * from {{ model }} where {{ column_name }} > {{ most }} + {{ dbt_helpers.more() }} + {{ dbt_helpers.now() }}
 {% endtest %}
+"""
+DAYS = """
+{% macro now() %}{% if false %}{{ exceptions.raise_compiler_error('no adapter') }}{% endif %}0{% endmacro %}
+{% macro today() %}{{ run_started_at }}{% endmacro %}
 """
 MODELS = {
     "models": [
@@ -115,6 +119,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     project, directory = shop.project, shop.directory
     project.write_yaml("helpers/dbt_project.yml", {"name": "dbt_helpers"})
     project.write("helpers/macros/more.sql", "{% macro more() %}0{% endmacro %}")
+    project.write("helpers/macros/days.sql", DAYS)
     packages = yaml.safe_load((directory / "packages.yml").read_text())["packages"]
     project.write_yaml("packages.yml", {"packages": [*packages, {"local": str(directory / "helpers")}]})
     project.write_yaml("dbt_project.yml", PROJECT)
@@ -433,6 +438,7 @@ REFUSED: dict[str, tuple[str, str, list[str], str]] = {
         [],
         "an ephemeral model",
     ),
+    "a macro called today": ("tests/new.sql", "select '{{ dbt_helpers.today() }}' limit 0", [], "uses run_started_at"),
     "a test that calls a macro": ("tests/new.sql", "select '{{ unsteady() }}' limit 0", [], "test new uses adapter"),
 }  # fmt: skip
 
@@ -472,7 +478,7 @@ UNSTEADY = [
     "flags.INVOCATION_COMMAND",
     "range(9) | random",
 ]
-STEADY = ["ref('now_and_then')", "var('limit', 4)", "adapter.quote('x')", "adapter.dispatch('a', 'b')()", "flags.WHICH"]
+STEADY = ["raise('no adapter now')", "ref('now_and_then')", "var('limit', 4)", "adapter.quote('x')", "adapter.dispatch('a', 'b')()", "flags.WHICH"]
 
 
 @pytest.mark.parametrize("jinja", UNSTEADY + STEADY)

@@ -157,6 +157,7 @@ _dbt_command("build")
 
 def _print_summary(summary: RunSummary) -> None:
     from dbt_vigil.progress import PROBLEMS, timing
+    from dbt_vigil.report import counted
 
     if summary.stopped_by is not None:
         click.echo(f"vigil: dbt stopped: {summary.stopped_by}", err=True)
@@ -170,7 +171,7 @@ def _print_summary(summary: RunSummary) -> None:
         False: "NOT in the record, but kept",
         None: "not recorded by vigil itself",
     }
-    click.echo(f"vigil: {len(summary.checks)} checks{': ' + counts if counts else ''}; {recorded[summary.recorded]}")
+    click.echo(f"vigil: {counted(len(summary.checks), 'check')}{': ' + counts if counts else ''}; {recorded[summary.recorded]}")
     if summary.statements:
         click.echo(f"vigil: {timing(summary)}")
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
+from dbt.graph import ResourceTypeSelector
+from dbt.node_types import NodeType
+from dbt.task.compile import CompileTask
 
 from dbt_vigil.batching import compiled_test, is_judged_by_dbt_alone
 from dbt_vigil.connecting import NotHonoured, direct_connection
 from dbt_vigil.plan import Form, Matches, Statement, assembled, cheaper_matches
 from dbt_vigil.plan.reading import read
 from dbt_vigil.project import Project, VigilError
+from dbt_vigil.report import counted
 from dbt_vigil.running import close_connections
 from dbt_vigil.turns import database_turn
 
@@ -25,7 +29,7 @@ EXPLAIN = {"duckdb": "explain ", "spark": "explain formatted "}
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """The statements of a suite, and the names of the tests that dbt runs itself."""
+    """The statements of a suite; the tests that dbt runs itself, each with the reason."""
 
     statements: tuple[Statement, ...]
     names: dict[str, str]
@@ -40,8 +44,8 @@ class SuitePlan:
             yield f"{statement.sql};\n"
         for name in self.left_to_dbt:
             yield f"-- Left to dbt: {name}"
-        tests = len(self.names) + len(self.left_to_dbt)
-        yield f"-- {tests} tests, {len(self.statements) + len(self.left_to_dbt)} statements"
+        tests, statements = len(self.names) + len(self.left_to_dbt), len(self.statements) + len(self.left_to_dbt)
+        yield f"-- {counted(tests, 'test')}, {counted(statements, 'statement')}"
 
 
 def plan_suite(project: Project, arguments: Sequence[str]) -> SuitePlan:
@@ -65,23 +69,51 @@ def plan_suite(project: Project, arguments: Sequence[str]) -> SuitePlan:
             manifest = parsed.result
             if not isinstance(manifest, Manifest):
                 raise VigilError(f"dbt cannot parse the project: {parsed.exception}")
-            compiled = dbtRunner(manifest=manifest).invoke([*quietly, "compile", *arguments])
+            with _only_tests():
+                compiled = dbtRunner(manifest=manifest).invoke(
+                    [*quietly, "--no-write-json", "compile", *arguments]
+                )
             if compiled.exception is not None:
                 raise VigilError(f"dbt cannot compile the tests: {compiled.exception}")
         finally:
             close_connections(project)
         results: Any = compiled.result
-        nodes = [result.node for result in results if str(result.node.resource_type) == "test"]
-        forms: dict[str, Form | None] = {
-            node.unique_id: read(compiled_test(node), project.engine)
-            if is_judged_by_dbt_alone(node, manifest, project.name, project.engine)
-            else None
-            for node in nodes
-        }
-        found = [form for form in forms.values() if form]
-        names = {node.unique_id: node.name for node in nodes if forms[node.unique_id]}
-        left = tuple(node.name for node in nodes if not forms[node.unique_id])
-        return SuitePlan(tuple(assembled(found, project.engine, _matches(project, found))), names, left)
+        found: list[Form] = []
+        names: dict[str, str] = {}
+        left: list[str] = []
+        for result in results:
+            node, form = result.node, None
+            if str(result.status) != "success":
+                left.append(f"{node.name}, which does not compile: {' '.join(str(result.message).split())}")
+                continue
+            if is_judged_by_dbt_alone(node, manifest, project.name, project.engine):
+                form = read(compiled_test(node), project.engine)
+            if form is None:
+                left.append(node.name)
+                continue
+            found.append(form)
+            names[node.unique_id] = node.name
+        statements = assembled(found, project.engine, _matches(project, found))
+        return SuitePlan(tuple(statements), names, tuple(left))
+
+
+@contextmanager
+def _only_tests() -> Iterator[None]:
+    """Within it dbt compiles data tests only, and all of them, also where one of them does not compile."""
+    select, stops = CompileTask.get_node_selector, CompileTask.raise_on_first_error
+
+    def get_node_selector(self: CompileTask) -> ResourceTypeSelector:
+        selector = select(self)
+        selector.resource_types = {NodeType.Test}
+        return selector
+
+    CompileTask.get_node_selector = get_node_selector  # type: ignore[method-assign]
+    CompileTask.raise_on_first_error = lambda _: False  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        CompileTask.get_node_selector = select  # type: ignore[method-assign]
+        CompileTask.raise_on_first_error = stops  # type: ignore[method-assign]
 
 
 def explained(project: Project, plan: SuitePlan) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from dbt_vigil.report import counted
 from dbt_vigil.summary import CheckResult, RunSummary, check_result
 
 __all__ = ["PROBLEMS", "Show", "lines", "table", "timing"]
@@ -69,5 +70,5 @@ def timing(summary: RunSummary) -> str:
     slowest = sorted(summary.statements, key=lambda run: -run.seconds)
     parts = [f"{len(run.check_ids)} in {run.seconds:.2f} s" for run in slowest[:5]]
     more = f" and {len(slowest) - 5} more" if len(slowest) > 5 else ""
-    what = f"{len(slowest)} statement{'' if len(slowest) == 1 else 's'} for checks ({', '.join(parts)}{more})"
+    what = f"{counted(len(slowest), 'statement')} for checks ({', '.join(parts)}{more})"
     return f"{what}; {summary.seconds['total']:.2f} s in all, by {summary.path}"

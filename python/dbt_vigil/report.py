@@ -8,7 +8,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-__all__ = ["Measurement", "accepted", "describe", "measured", "why"]
+__all__ = ["Measurement", "accepted", "counted", "describe", "measured", "why"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Measurement:
     def from_row(cls, row: Mapping[str, Any]) -> Measurement:
         """Take the measurement's columns from a row that may have others."""
         return cls(**{field.name: row[field.name] for field in fields(cls) if field.name in row})
+
+
+def counted(number: int, what: str) -> str:
+    """Say `1 test`, or `2 tests`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def describe(m: Measurement) -> str:

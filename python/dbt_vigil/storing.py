@@ -98,6 +98,7 @@ VOLATILE = re.compile(
     r"|\bvar\b(?!" + QUOTED + r"|\s*\.\s*has_var" + QUOTED + r")"
     r"|\bflags\b(?!\s*\.\s*(?:EMPTY|FULL_REFRESH|STORE_FAILURES|WHICH)\b)"
 )
+MACRO = re.compile(r"\b(?:(\w+)\s*\.|macro)\s*(now|today|utcnow)\s*\(")
 ENV_VAR = re.compile(r"""\benv_var\b(?:\s*\(\s*(['"])(\w+)\1\s*[,)])?""")
 CONFIG = re.compile(r"\bconfig\s*\(.*?\)\s*-?[}%]}", re.DOTALL)
 YAML = (".yml", ".yaml")
@@ -192,18 +193,14 @@ def stored_plan(
     _refuse_options(params)
     _refuse_others(nodes, manifest)
     _refuse_overrides(manifest)
-    _refuse_yaml(watch.watched)
+    volatile = _Volatility(manifest)
+    _refuse_yaml(watch.watched, volatile)
     if get_plugin_manager(config.project_name).hooks:
         raise NotStored("dbt has a plugin")
     tests = [node for node in nodes if str(node.resource_type) == "test"]
-    volatile = _Volatility(manifest)
     if reason := volatile.of_names():
         raise NotStored(f"the name of a relation may hang on {reason}")
-    for node in tests:
-        if batches.forms.get(node.unique_id) is None:
-            raise NotStored(f"test {node.name} is one that dbt must run itself")
-        if reason := volatile.of(node):
-            raise NotStored(f"test {node.name} uses {reason}")
+    _refuse_tests(tests, batches, volatile)
     variables = _variables(tests, config, manifest)
     clocks = _Clocks(batches, manifest, config, variables)
     stored = tuple(clocks.stored(node) for node in tests)
@@ -236,7 +233,7 @@ def _refuse_options(params: Context) -> None:
     if not flags.WRITE_JSON:
         raise NotStored("flag write_json is not set")
     options = flags.WARN_ERROR_OPTIONS
-    if options.error or options.warn or options.silence:
+    if options.error or options.warn:  # of what is silenced nobody hears in any run
         raise NotStored("flag warn_error_options is set")
 
 
@@ -260,14 +257,27 @@ def _refuse_overrides(manifest: Manifest) -> None:
             raise NotStored(f"package {macro.package_name} has a macro {macro.name}")
 
 
-def _refuse_yaml(watched: Iterable[str]) -> None:
+def _refuse_tests(tests: Iterable[TestNode], batches: Batches, volatile: _Volatility) -> None:
+    """Refuse tests that only dbt can run, all of them at once."""
+    reasons = []
+    for node in tests:
+        if batches.forms.get(node.unique_id) is None:
+            why = "is one that dbt must run itself" if node.compiled_code else "does not compile"
+            reasons.append(f"test {node.name} {why}")
+        elif reason := volatile.of(node):
+            reasons.append(f"test {node.name} uses {reason}")
+    if reasons:
+        raise NotStored("; ".join(reasons))
+
+
+def _refuse_yaml(watched: Iterable[str], volatile: _Volatility) -> None:
     """Refuse YAML that dbt renders to something else at another moment. That of the package's hooks is known."""
     for file, text in _texts(watched):
         own = file.name == "dbt_project.yml" and re.search("^name: *vigil$", text, re.MULTILINE)
         if not own and file.suffix in YAML:
             for code in _codes(file, text):
-                if found := VOLATILE.search(code):
-                    raise NotStored(f"{file.name} uses {found[0]}")
+                if found := volatile.found_in(code):
+                    raise NotStored(f"{file.name} uses {found}")
 
 
 def _codes(file: Path, text: str) -> Iterator[str]:
@@ -289,12 +299,16 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _code(text: str) -> str:
-    """The Jinja in a text, without what stands around it and without comments.
+    """The Jinja in a text, without what stands around it, and without comments and texts of several words.
 
     Raises:
         TemplateError: It is no Jinja.
     """
-    return "".join(token for _, kind, token in Environment().lex(text) if kind not in ("data", "comment"))
+    return "".join(
+        "''" if kind == "string" and " " in token and "{" not in token else token
+        for _, kind, token in Environment().lex(text)
+        if kind not in ("data", "comment")
+    )
 
 
 def _watched(config: RuntimeConfig) -> Iterator[str]:
@@ -372,6 +386,16 @@ class _Volatility:
             return "Jinja in an argument"
         return self._of([node.raw_code])
 
+    def found_in(self, code: str) -> str:
+        """What it is in a piece of Jinja, or nothing. A package's macro `now` is not that of Python: it is looked into."""
+
+        def without_macro(call: re.Match[str]) -> str:
+            is_macro = call[1] is None or f"macro.{call[1]}.{call[2]}" in self._manifest.macros
+            return "(" if is_macro else call[0]
+
+        found = VOLATILE.search(MACRO.sub(without_macro, code))
+        return found[0] if found else ""
+
     def of_names(self) -> str:
         """What in the names of relations may change, or nothing."""
         raw = [node.raw_code for node in self._manifest.nodes.values() if node.package_name != "vigil"]
@@ -390,8 +414,8 @@ class _Volatility:
                 text = _code(pending.pop())
             except TemplateError:
                 return "Jinja that cannot be read"
-            if found := VOLATILE.search(text):
-                return found[0]
+            if found := self.found_in(text):
+                return found
             for word in set(re.findall(r"\w+", text)) - seen:
                 seen.add(word)
                 pending += self._named(word)

@@ -43,18 +43,35 @@ def test_the_tests_and_why(project: Project) -> None:
 def test_select_variables_and_explain(project: Project) -> None:
     result = plan(project, "--select", "rate", "--explain", variables="{vigil_record: false, rate: 0.25}")
     statement, _, explained = result.output.partition("-- The engine's plan of statement 1\n")
-    assert "-- 1 tests, 1 statements" in statement
+    assert "-- 1 test, 1 statement\n" in statement
     assert "cast(0.25 as double)" in statement.lower()
     assert "CTE Name: vigil_scan_0" in explained
 
 
-def test_what_does_not_compile_is_an_error(project: Project) -> None:
+@pytest.mark.parametrize("folder", ["tests", "models"])
+def test_what_does_not_compile_keeps_no_other_test_from_its_plan(project: Project, folder: str) -> None:
+    broken = project.directory / folder / "broken.sql"
+    broken.write_text("select {{ exceptions.raise_compiler_error('so broken') if execute else 1 }}")
+    results = project.directory / "target/run_results.json"
+    before = results.read_text()
+    try:
+        result = plan(project)
+    finally:
+        broken.unlink()
+    assert result.exit_code == 0
+    assert "-- Statement 1 of 1: 3 tests" in result.output
+    assert ("-- Left to dbt: broken, which does not compile: " in result.output) == (folder == "tests")
+    assert ("so broken" in result.output) == (folder == "tests")
+    assert results.read_text() == before
+
+
+def test_a_project_that_cannot_be_parsed_is_an_error(project: Project) -> None:
     broken = project.directory / "tests" / "broken.sql"
-    broken.write_text("select {{ no_such_macro() }}")
+    broken.write_text("select {{ 1")
     try:
         result = plan(project)
     finally:
         broken.unlink()
     assert result.exit_code == 2
     assert "vigil: dbt cannot" in result.output
-    assert "no_such_macro" in result.output
+    assert "broken.sql" in result.output

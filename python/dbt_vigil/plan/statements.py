@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from dbt_vigil.plan.forms import JUDGED, MEASURED, Aggregate, AntiJoin, CompiledTest, Form, Statement, Verdict
 from dbt_vigil.plan.probing import Matches
+from dbt_vigil.report import counted
 
 __all__ = ["assembled", "halved", "own_statement"]
 
@@ -181,7 +182,7 @@ def _own(form: Form, test: int, measured: str, field: str) -> str:
 
 
 def _shared(forms: Sequence[Form], scans: int) -> str:
-    return f"{len(forms)} tests, {scans} scans"
+    return f"{counted(len(forms), 'test')}, {counted(scans, 'scan')}"
 
 
 Scan = tuple[tuple[str, str], list[Aggregate]] | AntiJoin

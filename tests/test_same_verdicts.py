@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from dbt.task import test as dbt_test
 
+from dbt_vigil.plan import probing
 from dbt_vigil.running import run
 from dbt_vigil.summary import RunSummary
 from dbt_vigil.warm import run_stored
@@ -193,7 +194,10 @@ def by_suite(differences: dict[str, str]) -> dict[int, str]:
 
 
 @pytest.mark.parametrize(("engine_name", "number"), PROJECTS)
-def test_random_suites(engine_name: str, number: int, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_random_suites(
+    engine_name: str, number: int, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "LARGE", 0)
     engine = DuckDB() if engine_name == "duckdb" else request.getfixturevalue("spark")
     suites = draw_suites(engine, number, IN_A_PROJECT[engine_name])
     judge = Judge(tmp_path, engine, suites)

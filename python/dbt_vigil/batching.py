@@ -22,6 +22,7 @@ from dbt.flags import get_flags
 from dbt.task.runnable import GraphRunnableTask
 from dbt.task.test import TestResultData, TestRunner
 
+from dbt_vigil.connecting import KEEP_FOOTERS
 from dbt_vigil.measurements import KEY, first_to_see
 from dbt_vigil.plan import (
     AntiJoin,
@@ -30,9 +31,9 @@ from dbt_vigil.plan import (
     Form,
     Statement,
     assembled,
-    cheaper_matches,
     findings,
     halved,
+    probed,
 )
 from dbt_vigil.plan.reading import read
 from dbt_vigil.report import Measurement, describe
@@ -75,7 +76,7 @@ class Batches:
     compiled: dict[str, TestNode] = field(default_factory=dict)
     forms: dict[str, Form | None] = field(default_factory=dict)
     _task: GraphRunnableTask | None = None
-    _matches: dict[AntiJoin, list[str]] = field(default_factory=dict)
+    _matches: dict[AntiJoin, Sequence[str]] = field(default_factory=dict)
     _of_test: dict[str, Executed] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -129,8 +130,11 @@ class Batches:
         engine = runner.adapter.type()
         forms = [form for node in nodes if (form := self.forms[node.unique_id])]
         if engine == "duckdb":
-            with suppress(Exception):  # a table is missing, say: whoever asks for it will be told
-                self._matches |= cheaper_matches(forms, lambda sql: _rows(runner, sql))
+            with suppress(Exception):  # the profile may lock the configuration
+                _rows(runner, KEEP_FOOTERS)
+        with suppress(Exception):  # a table is missing, say: whoever asks for it will be told
+            forms, matches = probed(forms, engine, lambda sql: _rows(runner, sql))
+            self._matches |= matches
         for statement in assembled(forms, engine, self._matches):
             self._add(statement)
 

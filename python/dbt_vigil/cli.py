@@ -171,7 +171,8 @@ def _print_summary(summary: RunSummary) -> None:
         False: "NOT in the record, but kept",
         None: "not recorded by vigil itself",
     }
-    click.echo(f"vigil: {counted(len(summary.checks), 'check')}{': ' + counts if counts else ''}; {recorded[summary.recorded]}")
+    checks = f"{counted(len(summary.checks), 'check')}{': ' + counts if counts else ''}"
+    click.echo(f"vigil: {checks}; {recorded[summary.recorded]}")
     if summary.statements:
         click.echo(f"vigil: {timing(summary)}")
 

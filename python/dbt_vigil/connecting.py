@@ -21,7 +21,10 @@ import duckdb
 from dbt_vigil.project import Project, VigilError
 from dbt_vigil.record import when_unlocked
 
-__all__ = ["Connection", "NotHonoured", "QueryError", "direct_connection"]
+__all__ = ["KEEP_FOOTERS", "Connection", "NotHonoured", "QueryError", "direct_connection"]
+
+KEEP_FOOTERS = "set global parquet_metadata_cache = true"
+"""For DuckDB: a statement has many scans of a file, each of which would read its footer again."""
 
 T = TypeVar("T")
 Types = Mapping[str, tuple[type, ...]]
@@ -216,8 +219,7 @@ class _DuckDBProfile:
         )
         try:
             with suppress(duckdb.Error):  # the profile may lock the configuration
-                # A statement has many scans of a file, each of which would read its footer again.
-                handle.execute("set global parquet_metadata_cache = true")
+                handle.execute(KEEP_FOOTERS)
             for extension in self.extensions:
                 if isinstance(extension, str):
                     handle.install_extension(extension)
@@ -520,7 +522,7 @@ class _Thrift:
 
     def _polled(self, sql: str, states: Any) -> Any:
         cursor = self._handle.cursor()
-        start, pause = monotonic(), 0.02
+        start = monotonic()
         cursor.execute(_without_semicolon(sql), async_=True)
         timeout = self._profile.get("query_timeout")
         while (poll := cursor.poll()).operationState in (
@@ -528,10 +530,10 @@ class _Thrift:
             states.RUNNING_STATE,
             states.PENDING_STATE,
         ):
-            if timeout is not None and monotonic() - start > timeout:
+            waited = monotonic() - start
+            if timeout is not None and waited > timeout:
                 raise QueryError(f"Query exceeded timeout of {timeout} seconds")
-            sleep(pause)
-            pause = min(pause * 1.5, self._profile.get("poll_interval", 5))
+            sleep(min(0.01 + waited / 20, self._profile.get("poll_interval", 5)))
         if poll.errorMessage or poll.operationState != states.FINISHED_STATE:
             name = states._VALUES_TO_NAMES.get(poll.operationState)
             raise QueryError(poll.errorMessage or f"Query failed with status: {name}")

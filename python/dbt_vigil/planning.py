@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from dbt.artifacts.resources.types import NodeType
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
-from dbt.graph import ResourceTypeSelector
-from dbt.node_types import NodeType
+from dbt.graph.selector import ResourceTypeSelector
 from dbt.task.compile import CompileTask
 
 from dbt_vigil.batching import compiled_test, is_judged_by_dbt_alone
 from dbt_vigil.connecting import NotHonoured, direct_connection
-from dbt_vigil.plan import Form, Matches, Statement, assembled, cheaper_matches
+from dbt_vigil.plan import Form, Matches, Statement, assembled, probed
 from dbt_vigil.plan.reading import read
 from dbt_vigil.project import Project, VigilError
 from dbt_vigil.report import counted
@@ -70,9 +70,7 @@ def plan_suite(project: Project, arguments: Sequence[str]) -> SuitePlan:
             if not isinstance(manifest, Manifest):
                 raise VigilError(f"dbt cannot parse the project: {parsed.exception}")
             with _only_tests():
-                compiled = dbtRunner(manifest=manifest).invoke(
-                    [*quietly, "--no-write-json", "compile", *arguments]
-                )
+                compiled = dbtRunner(manifest=manifest).invoke([*quietly, "--no-write-json", "compile", *arguments])
             if compiled.exception is not None:
                 raise VigilError(f"dbt cannot compile the tests: {compiled.exception}")
         finally:
@@ -93,7 +91,7 @@ def plan_suite(project: Project, arguments: Sequence[str]) -> SuitePlan:
                 continue
             found.append(form)
             names[node.unique_id] = node.name
-        statements = assembled(found, project.engine, _matches(project, found))
+        statements = assembled(*_probed(project, found))
         return SuitePlan(tuple(statements), names, tuple(left))
 
 
@@ -108,7 +106,7 @@ def _only_tests() -> Iterator[None]:
         return selector
 
     CompileTask.get_node_selector = get_node_selector  # type: ignore[method-assign]
-    CompileTask.raise_on_first_error = lambda _: False  # type: ignore[method-assign]
+    CompileTask.raise_on_first_error = lambda self: False  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -130,14 +128,11 @@ def explained(project: Project, plan: SuitePlan) -> Iterator[str]:
         raise VigilError(f"There is no plan of the engine's: {reason}.") from reason
 
 
-def _matches(project: Project, forms: Sequence[Form]) -> Matches:
-    if project.engine != "duckdb":
-        return {}
-    try:
-        with closing(direct_connection(project)) as connection:
-            return cheaper_matches(forms, lambda sql: connection.rows(sql)[1])
-    except (NotHonoured, VigilError):
-        return {}
+def _probed(project: Project, forms: list[Form]) -> tuple[list[Form], str, Matches]:
+    matches: Matches = {}
+    with suppress(NotHonoured, VigilError), closing(direct_connection(project)) as connection:
+        forms, matches = probed(forms, project.engine, lambda sql: connection.rows(sql)[1])
+    return forms, project.engine, matches
 
 
 def _variables(arguments: Sequence[str]) -> list[str]:

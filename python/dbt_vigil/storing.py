@@ -125,7 +125,7 @@ class Watch:
     environment: tuple[str, ...] = ()
     fingerprint: str = ""
     has_package: bool = True
-    """Whether the project installs the dbt package, as far as is known: without it there are no checks and no record."""
+    """Whether the project installs the dbt package, as far as is known: without it there is no record."""
     problem: str = "dbt did not read the project"
     """Why there can be no plan, if it is known by then."""
 
@@ -387,7 +387,7 @@ class _Volatility:
         return self._of([node.raw_code])
 
     def found_in(self, code: str) -> str:
-        """What it is in a piece of Jinja, or nothing. A package's macro `now` is not that of Python: it is looked into."""
+        """What it is in a piece of Jinja, or nothing. A package's macro `now` is not that of Python."""
 
         def without_macro(call: re.Match[str]) -> str:
             is_macro = call[1] is None or f"macro.{call[1]}.{call[2]}" in self._manifest.macros

@@ -32,10 +32,10 @@ from dbt_vigil.plan import (
     Matches,
     Statement,
     assembled,
-    cheaper_matches,
     findings,
     halved,
     own_statement,
+    probed,
 )
 from dbt_vigil.project import Project, VigilError, find_project
 from dbt_vigil.record import literal, view_macros
@@ -243,9 +243,8 @@ class _Run:
         forms = [
             test.form if test.clock is None else bound(test.form, self.clocks[test.clock]) for test in self.plan.tests
         ]
-        if self.project.engine == "duckdb":
-            with suppress(QueryError):  # a table is missing, say: whoever asks for it will be told
-                self._matches = cheaper_matches(forms, self._rows)
+        with suppress(QueryError):  # a table is missing, say: whoever asks for it will be told
+            forms, self._matches = probed(forms, self.project.engine, self._rows)
         found: dict[str, dict[str, Any]] = {}
         for statement in assembled(forms, self.project.engine, self._matches):
             for form, finding, began in self._found(statement):

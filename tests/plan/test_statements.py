@@ -12,7 +12,7 @@ from jinja2 import Environment
 
 from benchmarks.lineitem import AS_OF, GENERIC_TESTS, PARENTS, Check, checks
 from dbt_vigil.macros import PackageMacros, Relation
-from dbt_vigil.plan import Aggregate, CompiledTest, Form, assembled, cheaper_matches, findings
+from dbt_vigil.plan import Aggregate, CompiledTest, Form, assembled, findings, probed
 from dbt_vigil.plan.reading import read
 from tests.project import REPO
 
@@ -75,7 +75,8 @@ def test_duckdb_needs_three_statements(tmp_path: Path) -> None:
             return connection.execute(sql).fetchall()
 
         forms = _forms("duckdb", tmp_path)
-        for statement in assembled(forms, "duckdb", cheaper_matches(forms, rows)):
+        forms, matches = probed(forms, "duckdb", rows)
+        for statement in assembled(forms, "duckdb", matches):
             assert None not in findings(statement.forms, rows(statement.sql), "duckdb")
     assert len(forms) == 40
     assert len(sent) <= 3

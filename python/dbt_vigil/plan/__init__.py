@@ -6,7 +6,7 @@ query cannot stand inside another statement is left to dbt. `reading.read` is no
 """
 
 from dbt_vigil.plan.forms import MEASURED, Aggregate, AntiJoin, CompiledTest, Form, Statement
-from dbt_vigil.plan.probing import Matches, cheaper_matches
+from dbt_vigil.plan.probing import Matches, probed
 from dbt_vigil.plan.results import Finding, findings
 from dbt_vigil.plan.statements import assembled, halved, own_statement
 
@@ -20,8 +20,8 @@ __all__ = [
     "Matches",
     "Statement",
     "assembled",
-    "cheaper_matches",
     "findings",
     "halved",
     "own_statement",
+    "probed",
 ]

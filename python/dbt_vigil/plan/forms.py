@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["JUDGED", "MEASURED", "Aggregate", "AntiJoin", "CompiledTest", "Form", "Statement", "Verdict"]
 
@@ -34,6 +34,8 @@ class Aggregate:
     argument: str
     table: str
     where: str = ""
+    is_prunable: bool = field(default=False, compare=False)
+    """Whether statistics of files can show that it is 0; of a count over all rows, that no argument is null."""
 
 
 @dataclass(frozen=True)

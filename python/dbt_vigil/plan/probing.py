@@ -1,15 +1,23 @@
-"""What DuckDB is asked before its statements are written: which keys are cheap to match. It changes the speed only."""
+"""What the engine is asked before the statements are written. It changes their speed only.
+
+DuckDB: which keys are cheap to match. Spark: whether the statistics of large files show that a table has no null, and
+nothing outside the ranges of its columns, so that no row needs to be read for that.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from dbt_vigil.plan.forms import AntiJoin, Form
+from dbt_vigil.plan.forms import Aggregate, AntiJoin, Form
 
-__all__ = ["Matches", "cheaper_matches"]
+__all__ = ["Matches", "Rows", "cheaper_matches", "less_absent", "probed"]
 
+Rows = Callable[[str], Sequence[Sequence[Any]]]
+"""Executes a query and returns its rows."""
 Matches = Mapping[AntiJoin, Sequence[str]]
 """Of anti joins, the conditions that part the keys of the parent, so that matches are counted part by part."""
 
@@ -21,8 +29,78 @@ MOST_PARTS_OF_FILES = 2
 """Where either side is not one of DuckDB's own tables, whose zone maps let each part read its own rows."""
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 
+LARGE = 16 * 2**20
+"""Bytes of a table's files: to read less takes no longer than to ask."""
+UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50, "EiB": 2**60}
+FILES = re.compile(r"\bRelation .*\bStatistics\(sizeInBytes=([0-9.E+]+) (\w+)")
+SCAN = re.compile(r"^[\s:+*()0-9-]*(\w*Scan\b.*)$", re.MULTILINE)
+PUSHED = re.compile(r"^FileScan (?:parquet|orc)\b.*\bPushedFilters: \[(?!\])")
+"""A scan of files with statistics, of which the condition makes use."""
 
-def cheaper_matches(forms: Iterable[Form], rows: Callable[[str], Sequence[Sequence[Any]]]) -> dict[AntiJoin, list[str]]:
+
+def probed(forms: Sequence[Form], engine: str, rows: Rows) -> tuple[list[Form], Matches]:
+    """The tests in the form that is cheapest for the data, and how to answer their anti joins.
+
+    Args:
+        forms: The tests.
+        engine: `duckdb` or `spark`.
+        rows: Executes a query and returns its rows.
+    """
+    return (list(forms), cheaper_matches(forms, rows)) if engine == "duckdb" else (less_absent(forms, rows), {})
+
+
+def less_absent(forms: Sequence[Form], rows: Rows) -> list[Form]:
+    """The same tests, without a look at the rows for what is nowhere in a table.
+
+    Asked is only of large tables of files with statistics, and of all nulls and failures of a table at once. If there
+    is one, it is soon found.
+
+    Args:
+        forms: The tests.
+        rows: Executes a query and returns its rows.
+    """
+    asked: dict[str, dict[Aggregate, str]] = {}
+    for is_check, a in ((bool(form.verdict), a) for form in forms for a in form.aggregates):
+        # What a check counts under a condition is there, as a rule: the rows of a day, say.
+        if isinstance(a, Aggregate) and a.is_prunable and not (is_check and a.where):
+            asked.setdefault(a.table, {})[a] = a.where or f"{a.argument} is null"
+    queries = {
+        table: f"select 1 from {table} where {' or '.join(dict.fromkeys(conditions.values()))}"
+        for table, conditions in asked.items()
+    }
+    pruned = _pruned(queries, rows)
+    queries = {table: query for table, query in queries.items() if table in pruned}
+    if not queries:
+        return list(forms)
+    there = rows(" union all ".join(f"select '{k}' from ({query} limit 1)" for k, query in enumerate(queries.values())))
+    present = {int(row[0]) for row in there}
+    without = {
+        aggregate: replace(aggregate, where="false") if aggregate.where else replace(aggregate, argument="*")
+        for k, table in enumerate(queries)
+        if k not in present
+        for aggregate in asked[table]
+    }
+    return [
+        replace(form, aggregates=tuple(without.get(a, a) if isinstance(a, Aggregate) else a for a in form.aggregates))
+        for form in forms
+    ]
+
+
+def _pruned(queries: Mapping[str, str], rows: Rows) -> set[str]:
+    """The tables, large ones, of which whole files can be left out for a query."""
+    if not queries:
+        return set()
+    ((plan, *_),) = rows(f"explain cost {' union all '.join(queries.values())}")
+    logical, _, physical = plan.partition("== Physical Plan ==")
+    sizes = [float(number) * UNITS[unit] for number, unit in FILES.findall(logical)]
+    scans = SCAN.findall(physical)
+    if not len(sizes) == len(scans) == len(queries):
+        return set()
+    facts = zip(queries, sizes, scans, strict=True)
+    return {table for table, size, scan in facts if size >= LARGE and PUSHED.search(scan)}
+
+
+def cheaper_matches(forms: Iterable[Form], rows: Rows) -> dict[AntiJoin, list[str]]:
     """The anti joins whose children are cheaper to match than to find missing, by what the engine estimates.
 
     Only keys of one type count as such: values which differ in one type may be equal in another, and match twice.

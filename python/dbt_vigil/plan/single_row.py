@@ -260,7 +260,12 @@ class _Reader:
         if isinstance(argument, exp.Literal) and function == "count":
             argument = exp.Star()
         self.asked += [(scan.table, part) for part in (argument, *scan.where)]
-        return self._named(Aggregate(function, argument.sql(self.dialect), scan.table, self._where(scan)))
+        is_prunable = function == "count" and (
+            len(scan.where) == 1 and isinstance(argument, exp.Star) and _is_prunable(scan.where[0])
+            if scan.where
+            else isinstance(argument, exp.Column)
+        )
+        return self._named(Aggregate(function, argument.sql(self.dialect), scan.table, self._where(scan), is_prunable))
 
     def _named(self, aggregate: Aggregate | AntiJoin) -> exp.Expr:
         if aggregate not in self.aggregates:
@@ -326,6 +331,26 @@ class _Reader:
         if isinstance(node, UNREADABLE) or node.args.get("query"):
             raise NotRecognisedError
         return node
+
+
+def _is_prunable(condition: exp.Expr, *, negated: bool = False) -> bool:
+    """Whether least and greatest values, and the number of nulls, say for certain that no row meets a condition.
+
+    That is so where it asks for nulls, or for values below or above a constant, in this column or in that.
+    """
+    if isinstance(condition, (exp.Paren, exp.Not)):
+        return _is_prunable(condition.this, negated=negated ^ isinstance(condition, exp.Not))
+    if isinstance(condition, exp.And if negated else exp.Or):
+        return all(_is_prunable(part, negated=negated) for part in condition.iter_expressions())
+    terms = [term.this if isinstance(term, (exp.Neg, exp.Cast)) else term for term in condition.iter_expressions()]
+    columns = [term for term in terms if isinstance(term, exp.Column)]
+    if len(columns) > 1 or not all(isinstance(term, (exp.Column, *CONSTANTS)) for term in terms):
+        return False
+    if isinstance(condition, exp.Is):
+        return bool(columns) and isinstance(condition.expression, exp.Null) and not negated
+    if isinstance(condition, exp.Between):
+        return isinstance(condition.this, exp.Column) and negated
+    return isinstance(condition, (exp.LT, exp.LTE, exp.GT, exp.GTE)) or not columns
 
 
 def _transformed(expression: exp.Expr, replaced: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:

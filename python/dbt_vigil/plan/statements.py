@@ -33,7 +33,7 @@ def assembled(forms: Sequence[Form], engine: str, matches: Matches = MappingProx
     Args:
         forms: The tests.
         engine: `duckdb` or `spark`.
-        matches: The anti joins that are cheaper to answer by counting matches (see `cheaper_matches`).
+        matches: The anti joins that are cheaper to answer by counting matches (see `probed`).
     """
     if engine == "duckdb":
         return [_duckdb(forms[start : start + DUCKDB_TESTS], matches) for start in range(0, len(forms), DUCKDB_TESTS)]

@@ -28,7 +28,7 @@ counts as (
   select
     {{ vigil._group_columns(group_by) }}column_name,
     count(case when in_baseline then 1 end) as baseline_rows,
-    count(case when not in_baseline then 1 end) as window_rows
+    count(*) - count(case when in_baseline then 1 end) as window_rows
   from sides
   group by {{ vigil._group_columns(group_by) }}column_name
 )

@@ -533,7 +533,7 @@ class _Thrift:
             waited = monotonic() - start
             if timeout is not None and waited > timeout:
                 raise QueryError(f"Query exceeded timeout of {timeout} seconds")
-            sleep(min(0.01 + waited / 20, self._profile.get("poll_interval", 5)))
+            sleep(min(0.01 + waited / 50, self._profile.get("poll_interval", 5)))
         if poll.errorMessage or poll.operationState != states.FINISHED_STATE:
             name = states._VALUES_TO_NAMES.get(poll.operationState)
             raise QueryError(poll.errorMessage or f"Query failed with status: {name}")

@@ -16,6 +16,7 @@ import yaml
 
 from tests.case_table import DEFAULT_VARS, Case, load_cases, model_sql
 from tests.engines import DuckDB, Engine, Row, Spark
+from tests.profiled_cases import error_of, write_profiled_cases
 from tests.project import Project, TestResult
 
 ENGINES = ["duckdb", pytest.param("spark", marks=pytest.mark.spark)]
@@ -46,7 +47,7 @@ def outcomes(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
     """The outcome of each selected case, by its id: one dbt run for all cases that share their variables."""
-    selected = {case.id for item in request.session.items if (case := _parameters(item).get("case"))}
+    selected = {case.id for item in request.session.items if (case := _parameters(item).get("case") or _parameters(item).get("profiled_case"))}
     groups: dict[str, list[Case]] = defaultdict(list)
     for case in load_cases():
         if case.id in selected:
@@ -60,6 +61,31 @@ def outcomes(
         results = project.test_results(project.run("build"))
         rows = rows_of(engine, directory, [case for case in cases if results[case.id].failures is not None], results)
         found |= {case.id: Outcome(results[case.id], rows[case.id]) for case in cases}
+    return found
+
+
+@pytest.fixture(scope="session")
+def profiled_outcomes(
+    request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[Row] | str]:
+    """What each selected case is judged from a profile: its rows, or the error of its query."""
+    selected = {case.id for item in request.session.items if (case := _parameters(item).get("profiled_case"))}
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in load_cases():
+        if case.id in selected:
+            groups[yaml.safe_dump(DEFAULT_VARS | case.vars)].append(case)
+    found: dict[str, list[Row] | str] = {}
+    for number, (variables, cases) in enumerate(groups.items()):
+        directory = tmp_path_factory.mktemp(f"profiled_{engine.name}_{number}_", numbered=False)
+        project = Project(directory, engine, yaml.safe_load(variables))
+        write_profiled_cases(project, cases)
+        run = project.run("run")
+        assert run.success, run.exception or [(r.node.name, r.message) for r in run.result if r.status == "error"]  # type: ignore[union-attr]
+        compiled = project.run("compile", "--select", "test_type:generic")
+        results = {name.removeprefix("of_"): result for name, result in project.test_results(compiled).items()}
+        erring = [case for case in cases if "error" in case.expect]
+        found |= rows_of(engine, directory, [case for case in cases if case not in erring], results)
+        found |= {case.id: error_of(project, results[case.id].compiled_sql) for case in erring}
     return found
 
 

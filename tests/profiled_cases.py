@@ -53,9 +53,10 @@ def write_profiled_cases(project: Project, cases: list[Case]) -> None:
             f"{{{{ vigil.column_profile(ref('rows_{number}'), timestamp_column='t', columns={list(names.values())}, "
             f"period='{period}', history={HISTORY[period]}, group_by=['case_id', 'g'], max_values=1000) }}}}",
         )
+        project.write(f"models/cases_{number}.sql", config + every_period(members, f"profile_{number}"))
         for case in members:
             column = names[columns[case.id]] if case.column else next(iter(names.values()))
-            project.write(f"models/of/{case.id}.sql", own_profile(case, f"profile_{number}", column))
+            project.write(f"models/of/{case.id}.sql", own_profile(case, f"cases_{number}", column))
         tests: dict[str | None, list[Any]] = defaultdict(list)
         for case in members:
             arguments = case.arguments | {"profile": f"ref('{case.id}')"}
@@ -88,23 +89,35 @@ def quoted(engine: Engine, name: str) -> str:
     return quote + name.replace(quote, quote * 2) + quote
 
 
+def every_period(cases: list[Case], profile: str) -> str:
+    """The rows of a profile, and for each case and column those of the periods in which it has none."""
+    metrics = ", ".join(f"coalesce(found.{name}, 0) as {name}" for name in METRICS)
+    values = ", ".join(f"found.{name}" for name in VALUES)
+    names = " union all ".join(f"select '{case.id}' as case_id" for case in cases)
+    return f"""
+        with found as (select * from {{{{ ref('{profile}') }}}}),
+        periods as (select distinct period_start from found),
+        cases as ({names}),
+        columns as (select distinct column_name from found)
+        select
+          cases.case_id, columns.column_name as of_column, periods.period_start,
+          case when found.row_count > 0 then {{{{ vigil.array_of([vigil.item_of('segment', 2)]) }}}} end as segment,
+          {metrics}, {values}, coalesce(found.has_all_values, true) as has_all_values
+        from periods cross join cases cross join columns
+        left join found
+          on periods.period_start = found.period_start and columns.column_name = found.column_name
+          and cases.case_id = {{{{ vigil.item_of('segment', 1) }}}}"""
+
+
 def own_profile(case: Case, profile: str, column: str) -> str:
-    """A view of a case's rows in a profile, and of the periods in which it has none."""
+    """A view of what a profile of a case alone would be."""
     zone = (DEFAULT_VARS | case.vars).get("vigil_timezone", "UTC")
     group = case.arguments.get("group_by")
-    grain = f"{case.arguments.get('period', 'day')} of {case.arguments['timestamp_column']} in {zone}"
-    grain += f" by {group}" if group else ""
-    metrics = ", ".join(f"coalesce(own.{name}, 0) as {name}" for name in METRICS)
-    values = ", ".join(f"own.{name}" for name in VALUES)
-    relation = f"{{{{ ref('{profile}') }}}}"
+    grain = f"{case.arguments.get('period', 'day')} of {case.arguments['timestamp_column']}".lower() + f" in {zone}"
+    grain += f" by {group.lower()}" if group else ""
     return f"""
-        select
-          '{grain.lower().replace(zone.lower(), zone)}' as grain, '{(case.column or column).lower()}' as column_name,
-          own.group_by_2 as group_by_1, {metrics}, {values}, coalesce(own.has_all_values, true) as has_all_values,
-          periods.period_start
-        from (select distinct period_start from {relation}) as periods
-        left join (select * from {relation} where group_by_1 = '{case.id}' and column_name = '{column}') as own
-          on periods.period_start = own.period_start"""
+        select '{grain}' as grain, '{(case.column or column).lower()}' as column_name, *
+        from {{{{ ref('{profile}') }}}} where case_id = '{case.id}' and of_column = '{column}'"""
 
 
 def error_of(project: Project, sql: str) -> str:

@@ -14,30 +14,21 @@
 
 {% macro _profile_rows(check_name, profile, columns, periods, group_by) %}
 {%- set of_grain = 'grain = ' ~ vigil.text_literal(vigil._grain(periods.period, columns.timestamp_column, group_by)) -%}
-{%- set column = columns.column_name if columns.column_name is string else columns.column_name | first -%}
-{%- set of_column = of_grain ~ (' and column_name = ' ~ vigil.text_literal(vigil._plain(column)) if column) -%}
+{%- set column = vigil._profiled_column(columns) -%}
+{%- set of_column = of_grain ~ (' and column_name = ' ~ vigil.text_literal(column) if column) -%}
 profile_rows as (
-  {%- if column %}
-  select profile.*, 1 as one from {{ vigil._wrapped(profile) }} as profile where {{ of_column }}
-  {%- else %}
-  select {{ vigil._group_columns(group_by) }}period_start, max(row_count) as row_count, true as has_all_values, 1 as one
+  select
+    {%- for _ in group_by %}
+    {{ vigil.item_of('segment', loop.index) }} as group_by_{{ loop.index }},
+    {%- endfor %}
+    {{ 'profile.*,' if column else 'period_start, max(row_count) as row_count, true as has_all_values,' }}
+    1 as one
   from {{ vigil._wrapped(profile) }} as profile
   where {{ of_column }}
-  group by {{ vigil._group_columns(group_by) }}period_start
-  {%- endif %}
+  {{ "group by segment, period_start" if not column }}
 ),
 
-profile_facts as (
-  select
-    count(*) as all_rows,
-    count(case when {{ of_grain }} then 1 end) as grain_rows,
-    count(case when {{ of_column }} then 1 end) as column_rows,
-    max(case when {{ of_column }} then period_start end) as newest,
-    max(grain) as other_grain
-  from {{ vigil._wrapped(profile) }} as profile
-),
-
-{{ vigil._profile_gap(check_name, profile, columns, periods, group_by) }},
+{{ vigil._profile_gap(check_name, profile, columns, periods, group_by, of_column) }},
 
 source_rows as (
   select * from profile_rows where row_count > 0
@@ -45,46 +36,51 @@ source_rows as (
 {%- endmacro %}
 
 
-{% macro _profile_gap(check_name, profile, columns, periods, group_by) %}
+{% macro _profile_gap(check_name, profile, columns, periods, group_by, of_column) %}
 {#- Why the profile cannot answer, or null. What it is no profile of is an error, because no run of it would help. -#}
 {%- set names = [] -%}
 {%- for range in [periods.tested] + periods.baseline %}{% do names.append(vigil._period_name(range.start, periods.period)) %}{% endfor -%}
 {%- set grain = vigil._grain(periods.period, columns.timestamp_column, group_by) -%}
-{%- set column = columns.column_name if columns.column_name is string else columns.column_name | first -%}
-{%- set text = dbt.type_string() -%}
 needed_periods as (
   {{ vigil._period_rows(names) }}
 ),
 
-found_periods as (
-  select period_start, min(case when has_all_values then 1 else 0 end) as has_all_values from profile_rows group by period_start
+profiled_periods as (
+  select
+    period_start,
+    max(grain) as some_grain,
+    count(case when grain = {{ vigil.text_literal(grain) }} then 1 end) as grain_rows,
+    count(case when {{ of_column }} then 1 end) as column_rows,
+    count(case when {{ of_column }} and not has_all_values then 1 end) as cut_rows
+  from {{ vigil._wrapped(profile) }} as profile
+  group by period_start
 ),
 
 lacking as (
   select
-    max(all_rows) as all_rows, max(grain_rows) as grain_rows, max(column_rows) as column_rows, max(newest) as newest, max(other_grain) as other_grain,
-    count(*) - count(found.period_start) as periods,
-    min(case when found.period_start is null then needed.period_start end) as first_period,
-    max(case when found.period_start is null then needed.period_start end) as last_period,
-    max(case when found.has_all_values = 0 then found.period_start end) as cut_period
+    max(some_grain) as some_grain,
+    coalesce(sum(grain_rows), 0) as grain_rows,
+    coalesce(sum(column_rows), 0) as column_rows,
+    max(case when column_rows > 0 then profiled.period_start end) as newest,
+    count(case when coalesce(column_rows, 0) = 0 then needed.period_start end) as periods,
+    min(case when coalesce(column_rows, 0) = 0 then needed.period_start end) as first_period,
+    max(case when coalesce(column_rows, 0) = 0 then needed.period_start end) as last_period,
+    max(case when cut_rows > 0 then needed.period_start end) as cut_period
   from needed_periods as needed
-  left join found_periods as found on needed.period_start = found.period_start
-  cross join profile_facts
+  full outer join profiled_periods as profiled on needed.period_start = profiled.period_start
 ),
 
 profile_gap as (
   select
     case
-      when all_rows > 0 and grain_rows = 0 then {{ vigil.raise_error(
-        "concat('vigil: argument `profile` is a profile of each ', other_grain, '. Accepted: of each ', " ~ vigil.text_literal(grain) ~ ", '.')"
+      when some_grain is not null and grain_rows = 0 then {{ vigil.raise_error(
+        "concat('vigil: argument `profile` is a profile of each ', some_grain, '. Accepted: of each ', " ~ vigil.text_literal(grain) ~ ", '.')"
       ) }}
-      {%- if column %}
       when grain_rows > 0 and column_rows = 0 then {{ vigil.raise_error(vigil.text_literal(
-        'vigil: argument `profile` is a profile without the column ' ~ vigil._plain(column) ~ '. Accepted: one that has it among its `columns`.'
+        'vigil: argument `profile` is a profile without the column ' ~ vigil._profiled_column(columns) ~ '. Accepted: one that has it among its `columns`.'
       )) }}
-      {%- endif %}
       when periods > 0 then concat(
-        'not profiled: ', last_period, case when periods > 1 then concat(' and ', cast(periods - 1 as {{ text }}), ' more') else '' end,
+        'not profiled: ', last_period, case when periods > 1 then concat(' and ', cast(periods - 1 as {{ dbt.type_string() }}), ' more') else '' end,
         case
           when first_period <= newest then concat('; dbt run --full-refresh --select {{ profile.identifier }}, with a history from ', first_period, ' on')
           else '; dbt run --select {{ profile.identifier }}'
@@ -97,6 +93,13 @@ profile_gap as (
   from lacking
 )
 {%- endmacro %}
+
+
+{% macro _profiled_column(columns) %}
+  {#- The name of the column that a check is of, as a profile has it, or nothing. -#}
+  {% set column = columns.column_name if columns.column_name is string else columns.column_name | first %}
+  {{ return(vigil._plain(column) if column else '') }}
+{% endmacro %}
 
 
 {% macro _profiled_number(metric) -%}

@@ -77,7 +77,7 @@ measured as (
 
 select
   {{ vigil.text_literal(grain) }} as grain,
-  {% for _ in group_by %}measured.group_by_{{ loop.index }}, {% endfor %}
+  {{ vigil._segment_array(group_by) }} as segment,
   profiled_columns.column_name,
   profiled_columns.data_type,
   profiled_columns.kind,
@@ -101,6 +101,14 @@ left join measured
 where 1 = 0
 {%- endif %}
 {% endmacro %}
+
+
+{% macro _segment_array(group_by) -%}
+  {#- An array, so that profiles with and without segments have the same columns. -#}
+  {%- set parts = [] -%}
+  {%- for _ in group_by %}{% do parts.append('measured.group_by_' ~ loop.index) %}{% endfor -%}
+  case when {{ 'true' if parts else 'false' }} then {{ vigil.array_of(parts or ['cast(null as ' ~ dbt.type_string() ~ ')']) }} end
+{%- endmacro %}
 
 
 {% macro _column_rows(wanted, described) -%}

@@ -121,6 +121,24 @@
 {%- endmacro %}
 
 
+{#- Null where there is none. -#}
+{% macro item_of(array, position) -%}
+  {{ return(adapter.dispatch('item_of', 'vigil')(array, position)) }}
+{%- endmacro %}
+
+{% macro duckdb__item_of(array, position) -%}
+  {{ array }}[{{ position }}]
+{%- endmacro %}
+
+{% macro spark__item_of(array, position) -%}
+  get({{ array }}, {{ position - 1 }})
+{%- endmacro %}
+
+{% macro default__item_of(array, position) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+
 {% macro count_below(numbers, bound) -%}
   {{ return(adapter.dispatch('count_below', 'vigil')(numbers, bound)) }}
 {%- endmacro %}

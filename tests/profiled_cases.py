@@ -1,8 +1,8 @@
 """The cases of the checks that a profile can answer, each with a profile of its rows.
 
 A profile of its own for each case would take minutes on Spark. So the rows of all cases that share their variables, their
-period and the type of their timestamps stand in one table, a segment for each case, and a view picks a case's rows of the
-profile, as a profile of that case alone would have them.
+period and the type of their timestamps stand in one table, a segment for each case, and an ephemeral model picks a case's
+rows of the profile, as a profile of that case alone would have them.
 """
 
 from __future__ import annotations
@@ -110,12 +110,13 @@ def every_period(cases: list[Case], profile: str) -> str:
 
 
 def own_profile(case: Case, profile: str, column: str) -> str:
-    """A view of what a profile of a case alone would be."""
+    """What a profile of a case alone would be."""
     zone = (DEFAULT_VARS | case.vars).get("vigil_timezone", "UTC")
     group = case.arguments.get("group_by")
     grain = f"{case.arguments.get('period', 'day')} of {case.arguments['timestamp_column']}".lower() + f" in {zone}"
     grain += f" by {group.lower()}" if group else ""
     return f"""
+        {{{{ config(materialized='ephemeral') }}}}
         select '{grain}' as grain, '{(case.column or column).lower()}' as column_name, *
         from {{{{ ref('{profile}') }}}} where case_id = '{case.id}' and of_column = '{column}'"""
 

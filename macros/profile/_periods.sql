@@ -24,15 +24,21 @@
 {% endmacro %}
 
 
-{% macro _newest_profiled(grain) %}
-  {#- The name of the newest period that is profiled, or none. -#}
-  {% if not is_incremental() %}{{ return(none) }}{% endif %}
-  {{ return(run_query('select max(period_start) from ' ~ this ~ ' where grain = ' ~ vigil.text_literal(grain)).rows[0][0]) }}
+{% macro _newest_profiled(grain, period) %}
+  {#- The name of the newest period that is profiled, or none. It is looked for among the last 40 first, so that its cost does not grow. -#}
+  {% set recent = vigil._periods_before(vigil._period_start(vigil.as_of(), period), period, 40, period != 'hour') %}
+  {% set found = [] %}
+  {% for since in ([vigil._period_name(recent, period), ''] if is_incremental() else []) if not found %}
+    {% set of_grain = 'grain = ' ~ vigil.text_literal(grain) ~ " and period_start >= '" ~ since ~ "'" %}
+    {% set newest = run_query('select max(period_start) from ' ~ this ~ ' where ' ~ of_grain).rows[0][0] %}
+    {% if newest %}{% do found.append(newest) %}{% endif %}
+  {% endfor %}
+  {{ return(found | first or none) }}
 {% endmacro %}
 
 
 {% macro _profiled_periods(period, lookback, history, newest) %}
-  {#- {'names': …, 'start', 'end'}: the complete periods after the newest profiled one, `history` of them at most, and `lookback` before. -#}
+  {#- {'names': …, 'start', 'end', 'newest': as given}: the complete periods after the newest profiled one, `history` of them at most, and `lookback` before. -#}
   {% set end = vigil._period_start(vigil.as_of(), period) %}
   {% set names = [] %}
   {% set starts = [] %}
@@ -46,5 +52,5 @@
       {% if 'clocks' not in name %}{% do names.append(name) %}{% endif %}
     {% endif %}
   {% endfor %}
-  {{ return({'names': names, 'start': starts | last or end, 'end': end}) }}
+  {{ return({'names': names, 'start': starts | last or end, 'end': end, 'newest': newest}) }}
 {% endmacro %}

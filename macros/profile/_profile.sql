@@ -67,6 +67,10 @@ spread as (
   from valued
 ),
 
+kept_edges as (
+  {{ vigil._kept_edges(grain, periods.newest) }}
+),
+
 edged as (
   {{ vigil._edged() }}
 ),
@@ -89,11 +93,12 @@ select
   {%- endfor %}
   measured.top_values,
   coalesce(measured.distinct_values, 0) <= {{ wanted.max_values }} as has_all_values,
-  measured.edges,
+  coalesce(kept_edges.edges, max(measured.edges) over (partition by profiled_columns.position)) as edges,
   measured.histogram,
   profiled_periods.period_start
 from profiled_periods
 cross join profiled_columns
+left join kept_edges on profiled_columns.column_name = kept_edges.column_name
 left join measured
   on measured.period_time = cast(profiled_periods.period_start as {{ vigil.wall_clock_type() }}) and measured.position = profiled_columns.position
 {%- if wanted.relation.limit is not none or wanted.relation.event_time_filter is not none %}
@@ -174,20 +179,27 @@ valued as (
 
 
 {% macro _edged() -%}
-  {#- The edges of the histogram are deciles of the first run, kept from then on, so that periods compare. -#}
+  {#- The edges of the histogram are deciles of a column's first numbers, kept from then on, so that periods compare. -#}
   {%- set deciles = [] -%}
   {%- for k in range(1, 10) -%}
     {%- do deciles.append('min(case when numbers_until * 10 >= numbers * ' ~ k ~ ' then number end) over (partition by spread.position)') -%}
   {%- endfor -%}
-  select
-    spread.*,
-    {{ 'coalesce(kept.edges, ' if is_incremental() }}case when numbers > 0 then {{ vigil.array_of(deciles) }} end{{ ')' if is_incremental() }} as edges
+  select spread.*, coalesce(kept_edges.edges, case when numbers > 0 then {{ vigil.array_of(deciles) }} end) as edges
   from spread
-  {%- if is_incremental() %}
   inner join profiled_columns on spread.position = profiled_columns.position
-  left join (select column_name, max(edges) as edges from {{ this }} group by column_name) as kept
-    on profiled_columns.column_name = kept.column_name
-  {%- endif %}
+  left join kept_edges on profiled_columns.column_name = kept_edges.column_name
+{%- endmacro %}
+
+
+{% macro _kept_edges(grain, newest) -%}
+  {#- Each row has them, so that one period is enough. -#}
+  {%- if newest -%}
+    select column_name, max(edges) as edges from {{ this }}
+    where grain = {{ vigil.text_literal(grain) }} and period_start = {{ vigil.text_literal(newest) }}
+    group by column_name
+  {%- else -%}
+    select column_name, case when 1 = 0 then {{ vigil.array_of(['cast(null as double)']) }} end as edges from profiled_columns where 1 = 0
+  {%- endif -%}
 {%- endmacro %}
 
 

@@ -1,7 +1,8 @@
 """Does a profile's run cost more, the longer its history is? 30 new days after 300 days of history, and after 30.
 
-On DuckDB, and on Spark with parquet partitioned by day. Says the rows that the engine scanned of the table, and the time
-of the model's run: the median of as many rounds as the first argument says, by default 5. `python -m benchmarks.profiles`
+On DuckDB, and on Spark with parquet partitioned by day. Says the rows that the engine scanned of the table, and the
+time of the model's run: the median of as many rounds as the first argument of `python -m benchmarks.profiles` says, by
+default 5.
 """
 
 from __future__ import annotations
@@ -34,14 +35,15 @@ VALUES = """
   concat('name ', cast(n * n % 300 as {text})) as name"""
 ROWS = {
     "duckdb": f"select date '{START}' + cast(n // {{a_day}} as int) as day, {VALUES} from range({{rows}}) as r(n)",
-    "spark": f"select {VALUES}, date_add(date '{START}', cast(n div {{a_day}} as int)) as day from range({{rows}}) as r(n)",
+    "spark": f"select {VALUES}, date '{START}' + cast(n div {{a_day}} as int) as day from range({{rows}}) as r(n)",
 }
 ROWS_A_DAY = {"duckdb": 100_000, "spark": 50_000}
 
 
 def main(rounds: int) -> None:
     """Print what each engine scanned, and how long it took, after each history."""
-    table = Table("engine", "rows a day", "history, days", "rows scanned", "ratio", "seconds", "ratio", title="30 new days")
+    columns = ("engine", "rows a day", "days of history", "rows scanned", "ratio", "seconds", "ratio")
+    table = Table(*columns, title="30 new days")
     with tempfile.TemporaryDirectory() as folder:
         spark = Spark(Path(folder) / "spark")
         found: list[tuple[Engine, Callable[[Project, str], int]]] = [
@@ -54,18 +56,17 @@ def main(rounds: int) -> None:
             # The first round warms the engine up, and turns keep what else the machine does out of the ratio.
             for number in range(rounds + 1):
                 for days, project in projects.items():
-                    node, spent = run(project, days)
+                    node, time = run(project, days)
                     if number:
-                        seconds[days].append(spent)
+                        seconds[days].append(time)
                     if number == rounds:
                         projects[days] = replace(project, vars={**project.vars, "sql": node.compiled_code})
             rows = {days: scanned(project, project.vars["sql"]) for days, project in projects.items()}
             base = HISTORIES[0]
             for days in HISTORIES:
-                of_rows, of_time = rows[days] / rows[base], median(seconds[days]) / median(seconds[base])
-                spent = f"{median(seconds[days]):.2f}"
-                a_day = f"{ROWS_A_DAY[engine.name]:,}"
-                table.add_row(engine.name, a_day, str(days), f"{rows[days]:,}", f"{of_rows:.2f}", spent, f"{of_time:.2f}")
+                spent, of_base = median(seconds[days]), median(seconds[base])
+                row = [f"{rows[days]:,}", f"{rows[days] / rows[base]:.2f}", f"{spent:.2f}", f"{spent / of_base:.2f}"]
+                table.add_row(engine.name, f"{ROWS_A_DAY[engine.name]:,}", str(days), *row)
     Console().print(table)
 
 

@@ -47,7 +47,8 @@ def outcomes(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
     """The outcome of each selected case, by its id: one dbt run for all cases that share their variables."""
-    selected = {case.id for item in request.session.items if (case := _parameters(item).get("case") or _parameters(item).get("profiled_case"))}
+    parameters = [_parameters(item) for item in request.session.items]
+    selected = {case.id for of in parameters for name in ("case", "profiled_case") if (case := of.get(name))}
     groups: dict[str, list[Case]] = defaultdict(list)
     for case in load_cases():
         if case.id in selected:

@@ -1,8 +1,8 @@
 """The cases of the checks that a profile can answer, each with a profile of its rows.
 
-A profile of its own for each case would take minutes on Spark. So the rows of all cases that share their variables, their
-period and the type of their timestamps stand in one table, a segment for each case, and an ephemeral model picks a case's
-rows of the profile, as a profile of that case alone would have them.
+A profile of its own for each case would take minutes on Spark. So the rows of all cases that share their variables,
+their period and the type of their timestamps stand in one table, a segment for each case, and an ephemeral model picks
+a case's rows of the profile, as a profile of that case alone would have them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from tests.case_table import DEFAULT_VARS, Case, model_sql
 from tests.engines import Engine
 from tests.project import Project
 
-CHECKS = ("cardinality_change", "mean_change", "new_values", "null_rate_change", "range_change", "row_count_ratio")
-CHECKS += ("volume_anomaly",)
+CHECKS = (
+    "cardinality_change", "mean_change", "new_values", "null_rate_change", "range_change", "row_count_ratio",
+    "volume_anomaly",
+)  # fmt: skip
 HISTORY = {"hour": 1400, "day": 410, "week": 60, "month": 30}
 METRICS = ("row_count", "nulls", "nans", "distinct_values", "numbers")
 VALUES = ("kind", "data_type", "total", "least_number", "greatest_number", "top_values")
@@ -69,7 +71,7 @@ def write_profiled_cases(project: Project, cases: list[Case]) -> None:
 def described(project: Project, sql: str) -> dict[str, str]:
     """The names and types of a query's columns."""
     rows = project.engine.rows(project.directory, f"describe {sql}")
-    return {str(list(row.values())[0]): str(list(row.values())[1]) for row in rows}
+    return {name: column_type for name, column_type, *_ in (map(str, row.values()) for row in rows)}
 
 
 def segment(engine: Engine, case: Case, column_type: str | None, names: dict[str, str]) -> str:

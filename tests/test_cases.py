@@ -53,6 +53,9 @@ def test_case_from_a_profile(
     from_rows = sorted(outcomes[profiled_case.id].rows, key=lambda row: str(row["segment"]))
     from_profile = sorted(found, key=lambda row: str(row["segment"]))
     assert from_profile == [
-        {key: pytest.approx(value, rel=1e-9, nan_ok=True) if isinstance(value, float) else value for key, value in row.items()}
+        {
+            key: pytest.approx(value, rel=1e-9, nan_ok=True) if isinstance(value, float) else value
+            for key, value in row.items()
+        }
         for row in from_rows
     ]

@@ -73,9 +73,7 @@ def built(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Built:
         "history=6, max_values=10) }}",
     )
     common = {"column_name": "x", "timestamp_column": 'a "b', "profile": "ref('events_profile')"}
-    tests = [
-        {f"vigil.{check}": {"name": name, "arguments": common | more}} for name, (check, more) in CHECKS.items()
-    ]
+    tests = [{f"vigil.{check}": {"name": name, "arguments": common | more}} for name, (check, more) in CHECKS.items()]
     project.write("models/events.sql", select(engine, EVENTS, BEFORE))
     project.write_yaml("models/events.yml", {"models": [{"name": "events", "data_tests": tests}]})
     compiled(project, "run")
@@ -208,7 +206,8 @@ def test_a_period_before_the_profile_is_no_data(built: Built) -> None:
     found = verdict(built, "before_the_profile")
     assert (found["verdict"], found["value"]) == ("no_data", None)
     assert found["detail"] == (
-        "not profiled: 2013-01-26 and 8 more; dbt run --full-refresh --select events_profile, with a history from 2013-01-18 on"
+        "not profiled: 2013-01-26 and 8 more; "
+        "dbt run --full-refresh --select events_profile, with a history from 2013-01-18 on"
     )
 
 
@@ -283,3 +282,16 @@ def test_of_an_empty_build_nothing_is_kept(project: Project) -> None:
     for flags, rows in ((["--empty"], 0), ([], 400)):
         assert project.run("run", "--full-refresh", *flags).success
         assert len(profile_of(project, "flights")) == rows
+
+
+def test_a_where_is_an_error(project: Project) -> None:
+    project.write(
+        "models/flights_profile.sql",
+        "{{ vigil.column_profile(ref('flights'), timestamp_column='t', columns='x') }}",
+    )
+    arguments = {"column_name": "x", "timestamp_column": "t", "profile": "ref('flights_profile')"}
+    test = {"vigil.mean_change": {"name": "filtered", "arguments": arguments, "config": {"where": "x > 0"}}}
+    project.write_yaml("models/flights.yml", {"models": [{"name": "flights", "data_tests": [test]}]})
+    message = project.test_results(project.run("build"))["filtered"].message
+    assert "argument `profile` is " in message
+    assert "Accepted: none with a `where`, because a profile is of all rows." in message

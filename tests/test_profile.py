@@ -295,3 +295,13 @@ def test_a_where_is_an_error(project: Project) -> None:
     message = project.test_results(project.run("build"))["filtered"].message
     assert "argument `profile` is " in message
     assert "Accepted: none with a `where`, because a profile is of all rows." in message
+
+
+def test_a_profile_of_a_table_that_is_not_there_is_compiled(project: Project) -> None:
+    """As by `dbt docs generate` in a warehouse without tables."""
+    project.write("models/absent.sql", "select 1 as x, current_date as t")
+    project.write(
+        "models/absent_profile.sql",
+        "{{ vigil.column_profile(ref('absent'), timestamp_column='t', columns='x') }}",
+    )
+    assert project.run("compile", "--select", "absent_profile").success

@@ -41,33 +41,33 @@ source_rows as (
 {%- set names = [] -%}
 {%- for range in [periods.tested] + periods.baseline %}{% do names.append(vigil._period_name(range.start, periods.period)) %}{% endfor -%}
 {%- set grain = vigil._grain(periods.period, columns.timestamp_column, group_by) -%}
-needed_periods as (
-  {{ vigil._period_rows(names) }}
-),
-
-profiled_periods as (
+periods as (
   select
     period_start,
+    max(is_needed) as is_needed,
     max(grain) as some_grain,
     count(case when grain = {{ vigil.text_literal(grain) }} then 1 end) as grain_rows,
     count(case when {{ of_column }} then 1 end) as column_rows,
     count(case when {{ of_column }} and not has_all_values then 1 end) as cut_rows
-  from {{ vigil._wrapped(profile) }} as profile
+  from (
+    select period_start, grain, column_name, has_all_values, 0 as is_needed from {{ vigil._wrapped(profile) }} as profile
+    union all
+    select period_start, null, null, null, 1 from ({{ vigil._period_rows(names) }}) as needed
+  ) as all_periods
   group by period_start
 ),
 
 lacking as (
   select
     max(some_grain) as some_grain,
-    coalesce(sum(grain_rows), 0) as grain_rows,
-    coalesce(sum(column_rows), 0) as column_rows,
-    max(case when column_rows > 0 then profiled.period_start end) as newest,
-    count(case when coalesce(column_rows, 0) = 0 then needed.period_start end) as periods,
-    min(case when coalesce(column_rows, 0) = 0 then needed.period_start end) as first_period,
-    max(case when coalesce(column_rows, 0) = 0 then needed.period_start end) as last_period,
-    max(case when cut_rows > 0 then needed.period_start end) as cut_period
-  from needed_periods as needed
-  full outer join profiled_periods as profiled on needed.period_start = profiled.period_start
+    sum(grain_rows) as grain_rows,
+    sum(column_rows) as column_rows,
+    max(case when column_rows > 0 then period_start end) as newest,
+    count(case when is_needed = 1 and column_rows = 0 then 1 end) as periods,
+    min(case when is_needed = 1 and column_rows = 0 then period_start end) as first_period,
+    max(case when is_needed = 1 and column_rows = 0 then period_start end) as last_period,
+    max(case when is_needed = 1 and cut_rows > 0 then period_start end) as cut_period
+  from periods
 ),
 
 profile_gap as (

@@ -1,8 +1,9 @@
 """The cases of the checks that a profile can answer, each with a profile of its rows.
 
 A profile of its own for each case would take minutes on Spark. So the rows of all cases that share their variables,
-their period and the type of their timestamps stand in one table, a segment for each case, and an ephemeral model picks
-a case's rows of the profile, as a profile of that case alone would have them.
+their period and the type of their timestamps stand in one table, a segment for each case, and a table makes of each
+segment's rows in the profile what a profile of that case alone would have. It calls each case's timestamp column by the
+case's name, so that no check sees another case's rows.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ def write_profiled_cases(project: Project, cases: list[Case]) -> None:
             f"{{{{ vigil.column_profile(ref('rows_{number}'), timestamp_column='t', columns={list(names.values())}, "
             f"period='{period}', history={HISTORY[period]}, group_by=['case_id', 'g'], max_values=1000) }}}}",
         )
-        project.write(f"models/cases_{number}.sql", config + every_period(members, f"profile_{number}"))
-        for case in members:
-            column = names[columns[case.id]] if case.column else next(iter(names.values()))
-            project.write(f"models/of/{case.id}.sql", own_profile(case, f"cases_{number}", column))
+        of_column = {
+            case.id: names[columns[case.id]] if case.column else next(iter(names.values())) for case in members
+        }
+        project.write(f"models/cases_{number}.sql", config + own_profiles(members, of_column, f"profile_{number}"))
         tests: dict[str | None, list[Any]] = defaultdict(list)
         for case in members:
-            arguments = case.arguments | {"profile": f"ref('{case.id}')"}
+            arguments = case.arguments | {"timestamp_column": case.id, "profile": f"ref('cases_{number}')"}
             tests[case.column].append({f"vigil.{case.check}": {"name": f"of_{case.id}", "arguments": arguments}})
         subject: dict[str, Any] = {"name": f"rows_{number}", "data_tests": tests.pop(None, [])}
         subject["columns"] = [{"name": name, "data_tests": found} for name, found in tests.items()]
@@ -91,36 +92,36 @@ def quoted(engine: Engine, name: str) -> str:
     return quote + name.replace(quote, quote * 2) + quote
 
 
-def every_period(cases: list[Case], profile: str) -> str:
-    """The rows of a profile, and for each case and column those of the periods in which it has none."""
+def own_profiles(cases: list[Case], of_column: dict[str, str], profile: str) -> str:
+    """What profiles of the cases alone would be: each case has a row for each period, with rows or without."""
     metrics = ", ".join(f"coalesce(found.{name}, 0) as {name}" for name in METRICS)
     values = ", ".join(f"found.{name}" for name in VALUES)
-    names = " union all ".join(f"select '{case.id}' as case_id" for case in cases)
+    named = [
+        f"select '{case.id}' as case_id, '{grain(case)}' as grain, '{of_column[case.id]}' as of_column, "
+        f"'{(case.column or 'any').lower()}' as column_name"
+        for case in cases
+    ]
     return f"""
         with found as (select * from {{{{ ref('{profile}') }}}}),
         periods as (select distinct period_start from found),
-        cases as ({names}),
-        columns as (select distinct column_name from found)
+        cases as ({" union all ".join(named)})
         select
-          cases.case_id, columns.column_name as of_column, periods.period_start,
-          case when found.row_count > 0 then {{{{ vigil.array_of([vigil.item_of('segment', 2)]) }}}} end as segment,
-          {metrics}, {values}, coalesce(found.has_all_values, true) as has_all_values
-        from periods cross join cases cross join columns
+          cases.grain, cases.column_name, periods.period_start, {metrics}, {values},
+          coalesce(found.has_all_values, true) as has_all_values,
+          case when found.row_count > 0 then {{{{ vigil.array_of([vigil.item_of('segment', 2)]) }}}} end as segment
+        from periods cross join cases
         left join found
-          on periods.period_start = found.period_start and columns.column_name = found.column_name
+          on periods.period_start = found.period_start and cases.of_column = found.column_name
           and cases.case_id = {{{{ vigil.item_of('segment', 1) }}}}"""
 
 
-def own_profile(case: Case, profile: str, column: str) -> str:
-    """What a profile of a case alone would be."""
+def grain(case: Case) -> str:
+    """The grain of a case's profile, with a timestamp column of the case's name."""
     zone = (DEFAULT_VARS | case.vars).get("vigil_timezone", "UTC")
     group = case.arguments.get("group_by")
-    grain = f"{case.arguments.get('period', 'day')} of {case.arguments['timestamp_column']}".lower() + f" in {zone}"
-    grain += f" by {group.lower()}" if group else ""
-    return f"""
-        {{{{ config(materialized='ephemeral') }}}}
-        select '{grain}' as grain, '{(case.column or column).lower()}' as column_name, *
-        from {{{{ ref('{profile}') }}}} where case_id = '{case.id}' and of_column = '{column}'"""
+    return f"{case.arguments.get('period', 'day')} of {case.id.lower()} in {zone}" + (
+        f" by {group.lower()}" if group else ""
+    )
 
 
 def error_of(project: Project, sql: str) -> str:

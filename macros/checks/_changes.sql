@@ -47,13 +47,13 @@ compared_rows as {{ vigil.inlined() }} (
 {%- endmacro %}
 
 
-{% macro _named_values(condition, rows_of, columns, group_by, order_by) %}
+{% macro _named_values(condition, rows_of, columns, group_by, order_by=none) %}
 {#- From CTE `counted`, a row for each value, the same with `named_value`: for the five most frequent where the condition holds their
     names, for the sixth how many more there are. -#}
 ranked as (
   select
     *,
-    row_number() over ({{ vigil._partition(group_by) }} order by case when {{ condition }} then {{ rows_of }} end desc nulls last, {{ order_by }}) as position,
+    row_number() over ({{ vigil._partition(group_by) }} order by case when {{ condition }} then {{ rows_of }} end desc nulls last, {{ order_by or columns }}) as position,
     count(case when {{ condition }} then 1 end) over ({{ vigil._partition(group_by) }}) as found_values
   from counted
 ),

@@ -28,7 +28,7 @@ counted as (
   group by {{ vigil._group_columns(group_by) }}{{ values | join(', ') }}
 ),
 
-{{ vigil._named_values('baseline_rows = 0', 'tested_rows', values | join(', '), group_by, order_by='number, column_name_1' if profile else values | join(', ')) }},
+{{ vigil._named_values('baseline_rows = 0', 'tested_rows', values | join(', '), group_by, order_by='number, column_name_1' if profile) }},
 
 measured as (
   select

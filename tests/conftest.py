@@ -16,6 +16,7 @@ import yaml
 
 from tests.case_table import DEFAULT_VARS, Case, load_cases, model_sql
 from tests.engines import DuckDB, Engine, Row, Spark
+from tests.profiled_cases import error_of, write_profiled_cases
 from tests.project import Project, TestResult
 
 ENGINES = ["duckdb", pytest.param("spark", marks=pytest.mark.spark)]
@@ -46,7 +47,8 @@ def outcomes(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
     """The outcome of each selected case, by its id: one dbt run for all cases that share their variables."""
-    selected = {case.id for item in request.session.items if (case := _parameters(item).get("case"))}
+    parameters = [_parameters(item) for item in request.session.items]
+    selected = {case.id for of in parameters for name in ("case", "profiled_case") if (case := of.get(name))}
     groups: dict[str, list[Case]] = defaultdict(list)
     for case in load_cases():
         if case.id in selected:
@@ -63,13 +65,41 @@ def outcomes(
     return found
 
 
-def rows_of(engine: Engine, directory: Path, cases: list[Case], results: dict[str, TestResult]) -> dict[str, list[Row]]:
+@pytest.fixture(scope="session")
+def profiled_outcomes(
+    request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[Row] | str]:
+    """What each selected case is judged from a profile: its rows, or the error of its query."""
+    selected = {case.id for item in request.session.items if (case := _parameters(item).get("profiled_case"))}
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in load_cases():
+        if case.id in selected:
+            groups[yaml.safe_dump(DEFAULT_VARS | case.vars)].append(case)
+    found: dict[str, list[Row] | str] = {}
+    for number, (variables, cases) in enumerate(groups.items()):
+        directory = tmp_path_factory.mktemp(f"profiled_{engine.name}_{number}_", numbered=False)
+        project = Project(directory, engine, yaml.safe_load(variables))
+        write_profiled_cases(project, cases)
+        run = project.run("run")
+        assert run.success, run.exception or [(r.node.name, r.message) for r in run.result if r.status == "error"]  # type: ignore[union-attr]
+        compiled = project.run("compile", "--select", "test_type:generic")
+        results = {name.removeprefix("of_"): result for name, result in project.test_results(compiled).items()}
+        erring = [case for case in cases if "error" in case.expect]
+        # Spark describes a plan anew after each of its stages, and these have many.
+        found |= rows_of(engine, directory, [case for case in cases if case not in erring], results, at_once=3)
+        found |= {case.id: error_of(project, results[case.id].compiled_sql) for case in erring}
+    return found
+
+
+def rows_of(
+    engine: Engine, directory: Path, cases: list[Case], results: dict[str, TestResult], at_once: int = 20
+) -> dict[str, list[Row]]:
     """The rows of the compiled checks. Many of one check are asked at once: Spark takes a second for each statement."""
     found: dict[str, list[Row]] = defaultdict(list)
     for _, of_check in groupby(cases, lambda case: case.check):
         queries = [f"select '{case.id}' as case_id, * from (\n{results[case.id].compiled_sql}\n)" for case in of_check]
-        for start in range(0, len(queries), 20):
-            for row in engine.rows(directory, "\nunion all\n".join(queries[start : start + 20])):
+        for start in range(0, len(queries), at_once):
+            for row in engine.rows(directory, "\nunion all\n".join(queries[start : start + at_once])):
                 found[row.pop("case_id")].append(row)
     return found
 

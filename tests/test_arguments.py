@@ -16,6 +16,8 @@ RATIO = {"timestamp_column": "t"}
 ORPHANS = {"column_name": "x", "to": "ref('subject')", "field": "x"}
 PSI = {"column_name": "x", "timestamp_column": "t", "window": "7 days", "baseline_window": "28 days"}
 CHANGE = {"column_name": "x", "timestamp_column": "t"}
+PROFILED = CHANGE | {"profile": "ref('subject')"}
+PROFILED_RATIO = RATIO | {"profile": "ref('subject')"}
 ALLOWED = {"column_name": "x", "values": ["a", "b"]}
 LITERALS = "Accepted: a list of texts, of numbers, or of true and false; dates as texts"
 TREND = {"column_name": "x", "timestamp_column": "t", "window": "15 minutes", "max_slope": 5}
@@ -302,6 +304,15 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
     ("trend", TREND, "min_slope", 6, "`min_slope` is 6. Accepted: a number of at most max_slope, 5"),
     ("trend", TREND, "per", "week", "`per` is 'week'. Accepted: second, minute, hour, day"),
     ("trend", TREND, "min_rows", 1, "`min_rows` is 1. Accepted: a whole number from 2 to "),
+    ("mean_change", CHANGE, "profile", "subject", "`profile` is 'subject'. Accepted: a relation: ref('model')"),
+    (
+        "new_values",
+        PROFILED,
+        "column_name",
+        ["x", "y"],
+        "Accepted: none with several columns, because a profile has no",
+    ),
+    ("row_count_ratio", PROFILED_RATIO, "compare", "to_date", "Accepted: none when compare is to_date, because a prof"),
     ("volume_anomaly", VOLUME, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
     ("volume_anomaly", VOLUME, "max_score", -1, "`max_score` is -1. Accepted: a number of at least 0"),
     ("volume_anomaly", VOLUME, "min_periods", 9, "`min_periods` is 9. Accepted: a whole number from 1 to 8"),

@@ -8,6 +8,8 @@ import pytest
 
 from tests.case_table import Case, load_cases
 from tests.conftest import Outcome
+from tests.engines import Row
+from tests.profiled_cases import CHECKS, why_not
 
 CONTRACT = [
     "check_name", "segment", "verdict", "value", "lower_bound", "upper_bound", "numerator", "denominator", "failed",
@@ -33,3 +35,27 @@ def test_case(case: Case, outcomes: dict[str, Outcome]) -> None:
             key: pytest.approx(value, rel=1e-9) if isinstance(value, float | int) else value
             for key, value in expected.items()
         }
+
+
+@pytest.mark.parametrize(
+    "profiled_case",
+    [case for case in load_cases() if case.check in CHECKS and not why_not(case)],
+    ids=lambda case: case.id,
+)
+def test_case_from_a_profile(
+    profiled_case: Case, outcomes: dict[str, Outcome], profiled_outcomes: dict[str, list[Row] | str]
+) -> None:
+    """What a check finds in a profile is what it finds in the rows, to the letter of its detail."""
+    found = profiled_outcomes[profiled_case.id]
+    if isinstance(found, str):
+        assert re.search(profiled_case.expect["error"], found)
+        return
+    from_rows = sorted(outcomes[profiled_case.id].rows, key=lambda row: str(row["segment"]))
+    from_profile = sorted(found, key=lambda row: str(row["segment"]))
+    assert from_profile == [
+        {
+            key: pytest.approx(value, rel=1e-9, nan_ok=True) if isinstance(value, float) else value
+            for key, value in row.items()
+        }
+        for row in from_rows
+    ]

@@ -55,6 +55,12 @@ PERIODS = [
 OTHERS = [
     _case("to_where", "orphan_rate", {**ORPHANS, **WINDOWED, "to_where": "active = true"}, vars=NEW_YORK),
     _case("psi_of_a_relation", "psi", {**WINDOWED, "column_name": "x", "baseline": "{{ ref('parents') }}"}),
+    _case(
+        "from_a_profile",
+        "new_values",
+        {"column_name": "x", "timestamp_column": "t", "period": "hour", "profile": "ref('parents')"},
+        vars=NEW_YORK,
+    ),
     _case("segments", "freshness", {"timestamp_column": "t", "max_age": "26 hours", "group_by": ["x", "t"]}),
     _case("a_variable", "null_rate", {"column_name": "x", "max_rate": "{{ var('rate', 0.25) }}", **WINDOWED}),
     _case("where", "null_rate", {"column_name": "x", **WINDOWED}, config={"where": "x > 1"}, vars=NEW_YORK),

@@ -1,7 +1,7 @@
 {% macro _invalid(argument, given, accepted) %}
   {% set shown = 'missing' if given is undefined or given is none else "'" ~ given ~ "'" if given is string else given %}
   {% do exceptions.raise_compiler_error(
-    'vigil: in test `' ~ model.name ~ '`, argument `' ~ argument ~ '` is ' ~ shown ~ '. Accepted: ' ~ accepted ~ '.'
+    'vigil: in ' ~ (model.resource_type or 'test') ~ ' `' ~ model.name ~ '`, argument `' ~ argument ~ '` is ' ~ shown ~ '. Accepted: ' ~ accepted ~ '.'
   ) %}
 {% endmacro %}
 

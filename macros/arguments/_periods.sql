@@ -1,5 +1,6 @@
 {% macro _periods(period, baseline_periods, seasonality, compare='complete', calendar=none) %}
-  {#- {'tested': range, 'baseline': [range, …] from the newest to the oldest, 'baseline_periods': n, 'accept_dates': bool, 'note': text or none};
+  {#- {'tested': range, 'baseline': [range, …] from the newest to the oldest, 'baseline_periods': n, 'period': its name, 'accept_dates': bool,
+       'note': text or none};
       a range is {'start', 'end'}, instants. With a calendar only its open days are tested, and compared with. -#}
   {% set period = vigil._choice('period', period, ['hour', 'day', 'week', 'month']) %}
   {% set n = vigil._integer('baseline_periods', baseline_periods, 1, 1000) %}
@@ -33,6 +34,7 @@
     'tested': {'start': start, 'end': vigil.as_of() if in_part else vigil._periods_before(start, period, -1, whole_days)},
     'baseline': baseline,
     'baseline_periods': n,
+    'period': period,
     'accept_dates': whole_days and not (period == 'day' and in_part),
     'note': vigil._why_tested(start, last_complete, calendar) if calendar,
   }) }}
@@ -61,8 +63,8 @@
 {% endmacro %}
 
 
-{% macro _note(periods) %}
-  {{ return([vigil.text_literal(periods.note)] if periods.note else []) }}
+{% macro _note(periods, profile=none) %}
+  {{ return((['(select gap from profile_gap)'] if profile else []) + ([vigil.text_literal(periods.note)] if periods.note else [])) }}
 {% endmacro %}
 
 

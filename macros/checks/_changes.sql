@@ -1,11 +1,19 @@
-{% macro _compared_rows(check_name, model, columns, periods, group_by, by_period=false) %}
-{#- The rows of the tested period and of its baseline, with `is_tested`, or with `baseline_period`: 0 is the tested one, 1 the newest of the baseline. -#}
-{%- set ranges = [periods.tested] + (periods.baseline if by_period else vigil._adjoined(periods.baseline)) -%}
+{% macro _compared_rows(check_name, model, columns, periods, group_by, profile, by_period=false) %}
+{#- The rows of the tested period and of its baseline, with `is_tested`, or with `baseline_period`: 0 is the tested one, 1 the newest of
+    the baseline. They are the model's, or with a profile its rows, each of which stands for those of a period. -#}
+{%- set ranges = [periods.tested] + (periods.baseline if by_period or profile else vigil._adjoined(periods.baseline)) -%}
 {%- set in_ranges = [] -%}
-{%- for range in ranges %}{% do in_ranges.append(vigil._in_range(range.start, range.end, periods.accept_dates)) %}{% endfor -%}
+{%- for range in ranges -%}
+  {%- set name = vigil.text_literal(vigil._period_name(range.start, periods.period)) if profile -%}
+  {%- do in_ranges.append('period_start = ' ~ name if profile else vigil._in_range(range.start, range.end, periods.accept_dates)) -%}
+{%- endfor -%}
+{%- if profile -%}
+{{ vigil._profile_rows(check_name, profile, columns, periods, group_by) }}
+{%- else -%}
 source_rows as {{ vigil.inlined() }} (
   {{ vigil._source_rows(check_name, model, dict(columns, group_by=group_by)) }}
-),
+)
+{%- endif -%},
 
 compared_rows as {{ vigil.inlined() }} (
   select
@@ -16,8 +24,12 @@ compared_rows as {{ vigil.inlined() }} (
     {{ in_ranges[0] }} as is_tested
     {%- endif %}
   from source_rows
+  {%- if profile %}
+  where ({{ in_ranges | join(' or ') }}) and (select gap from profile_gap) is null
+  {%- else %}
   where {{ vigil._in_range(ranges[-1].start, ranges[0].end, periods.accept_dates) }}
   {%- if vigil._adjoined(ranges) | length > 1 %} and ({{ in_ranges | join(' or ') }}){% endif %}
+  {%- endif %}
 )
 {%- endmacro %}
 
@@ -35,13 +47,13 @@ compared_rows as {{ vigil.inlined() }} (
 {%- endmacro %}
 
 
-{% macro _named_values(condition, rows_of, columns, group_by) %}
+{% macro _named_values(condition, rows_of, columns, group_by, order_by=none) %}
 {#- From CTE `counted`, a row for each value, the same with `named_value`: for the five most frequent where the condition holds their
     names, for the sixth how many more there are. -#}
 ranked as (
   select
     *,
-    row_number() over ({{ vigil._partition(group_by) }} order by case when {{ condition }} then {{ rows_of }} end desc nulls last, {{ columns }}) as position,
+    row_number() over ({{ vigil._partition(group_by) }} order by case when {{ condition }} then {{ rows_of }} end desc nulls last, {{ order_by or columns }}) as position,
     count(case when {{ condition }} then 1 end) over ({{ vigil._partition(group_by) }}) as found_values
   from counted
 ),

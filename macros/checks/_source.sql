@@ -15,8 +15,13 @@
     {{ alias }}.{{ column }} as {{ name }},
     {%- endfor %}
     1 as one
-  {#- What carries an alias of its own already (dbt's `where`, `--empty` or `--sample`) is wrapped. #}
-  from {{ relation if relation.limit is none and relation.event_time_filter is none else '(select * from ' ~ relation ~ ')' }} as {{ alias }}
+  from {{ vigil._wrapped(relation) }} as {{ alias }}
+{%- endmacro %}
+
+
+{% macro _wrapped(relation) -%}
+  {#- What carries an alias of its own already (dbt's `where`, `--empty` or `--sample`) is wrapped. -#}
+  {{ relation if relation.limit is none and relation.event_time_filter is none else '(select * from ' ~ relation ~ ')' }}
 {%- endmacro %}
 
 

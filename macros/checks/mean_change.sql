@@ -1,10 +1,10 @@
 {% test mean_change(
   model, column_name=none, timestamp_column=none, period='day', baseline_periods=7, seasonality='none', min_ratio=0.5,
-  max_ratio=2.0, calendar=none, except=none, group_by=none, on_no_data=none
+  max_ratio=2.0, calendar=none, except=none, profile=none, group_by=none, on_no_data=none
 ) %}
   {{ config(fail_calc='coalesce(sum(failed), 1)') }}
   {% do vigil._no_unknown_arguments(
-    kwargs, 'column_name, timestamp_column, period, baseline_periods, seasonality, min_ratio, max_ratio, calendar, except, group_by, on_no_data'
+    kwargs, 'column_name, timestamp_column, period, baseline_periods, seasonality, min_ratio, max_ratio, calendar, except, profile, group_by, on_no_data'
   ) %}
   {% set columns = {'column_name': vigil._column('column_name', column_name), 'timestamp_column': vigil._column('timestamp_column', timestamp_column)} %}
   {% set periods = vigil._periods(period, baseline_periods, seasonality, calendar=vigil._calendar(calendar, except, period)) %}
@@ -13,11 +13,12 @@
     {% do vigil._invalid('min_ratio', min_ratio, 'a number from 0 to max_ratio, ' ~ max_ratio) %}
   {% endif %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
+  {% set profile = vigil._profile(profile, model, columns) %}
 
-with {{ vigil._compared_rows('mean_change', model, columns, periods, group_by) }},
+with {{ vigil._compared_rows('mean_change', model, columns, periods, group_by, profile) }},
 
 sides as (
-  select {{ vigil._group_columns(group_by) }}is_tested, avg({{ vigil.as_double('column_name') }}) as mean
+  select {{ vigil._group_columns(group_by) }}is_tested, {{ vigil._profiled_mean() if profile else 'avg(' ~ vigil.as_double('column_name') ~ ')' }} as mean
   from compared_rows
   group by {{ vigil._group_columns(group_by) }}is_tested
 ),
@@ -34,7 +35,7 @@ measured as (
   from ({{ vigil._both_sides({'mean': ['numerator', 'denominator']}, group_by) }}) as both_sides
 ),
 {{ vigil._verdict(
-  'mean_change', group_by, on_no_data, lower_bound=min_ratio, upper_bound=max_ratio, details=vigil._note(periods) + [vigil._likely_factor('value', min_ratio, max_ratio)]
+  'mean_change', group_by, on_no_data, lower_bound=min_ratio, upper_bound=max_ratio, details=vigil._note(periods, profile) + [vigil._likely_factor('value', min_ratio, max_ratio)]
 ) }}
 {% endtest %}
 

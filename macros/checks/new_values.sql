@@ -1,32 +1,34 @@
 {% test new_values(
   model, column_name=none, timestamp_column=none, period='day', baseline_periods=28, seasonality='none', max_rate=0.01,
-  calendar=none, except=none, group_by=none, on_no_data=none
+  calendar=none, except=none, profile=none, group_by=none, on_no_data=none
 ) %}
   {{ config(fail_calc='coalesce(sum(failed), 1)') }}
   {% do vigil._no_unknown_arguments(
-    kwargs, 'column_name, timestamp_column, period, baseline_periods, seasonality, max_rate, calendar, except, group_by, on_no_data'
+    kwargs, 'column_name, timestamp_column, period, baseline_periods, seasonality, max_rate, calendar, except, profile, group_by, on_no_data'
   ) %}
   {% set columns = {'column_name': vigil._columns('column_name', column_name), 'timestamp_column': vigil._column('timestamp_column', timestamp_column)} %}
   {% set periods = vigil._periods(period, baseline_periods, seasonality, calendar=vigil._calendar(calendar, except, period)) %}
   {% set max_rate = vigil._number('max_rate', max_rate, 0, 1) %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
+  {% set profile = vigil._profile(profile, model, columns) %}
   {% set values = [] %}
   {% for _ in columns.column_name %}{% do values.append('column_name_' ~ loop.index) %}{% endfor %}
 
-with {{ vigil._compared_rows('new_values', model, columns, periods, group_by) }},
+with {{ vigil._compared_rows('new_values', model, columns, periods, group_by, profile) }},
 
 counted as (
   select
     {{ vigil._group_columns(group_by) }}
     {{ values | join(', ') }},
-    count(case when is_tested then 1 end) as tested_rows,
-    count(case when not is_tested then 1 end) as baseline_rows
-  from compared_rows
+    {{ 'max(number) as number,' if profile }}
+    {{ vigil._rows_of_a_value('is_tested', profile) }} as tested_rows,
+    {{ vigil._rows_of_a_value('not is_tested', profile) }} as baseline_rows
+  from {{ vigil._profiled_values(group_by) if profile else 'compared_rows' }}
   where {{ values | join(' is not null and ') }} is not null
   group by {{ vigil._group_columns(group_by) }}{{ values | join(', ') }}
 ),
 
-{{ vigil._named_values('baseline_rows = 0', 'tested_rows', values | join(', '), group_by) }},
+{{ vigil._named_values('baseline_rows = 0', 'tested_rows', values | join(', '), group_by, order_by='number, column_name_1' if profile) }},
 
 measured as (
   select
@@ -40,5 +42,5 @@ measured as (
   from named
   {{ vigil._grouped(group_by) }}
 ),
-{{ vigil._verdict('new_values', group_by, on_no_data, upper_bound=max_rate, details=vigil._note(periods) + ["'new: ' || named_values"]) }}
+{{ vigil._verdict('new_values', group_by, on_no_data, upper_bound=max_rate, details=vigil._note(periods, profile) + ["'new: ' || named_values"]) }}
 {% endtest %}

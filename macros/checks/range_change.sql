@@ -1,23 +1,24 @@
 {% test range_change(
   model, column_name=none, timestamp_column=none, period='day', baseline_periods=28, seasonality='none', max_change=0.5,
-  calendar=none, except=none, group_by=none, on_no_data=none
+  calendar=none, except=none, profile=none, group_by=none, on_no_data=none
 ) %}
   {{ config(fail_calc='coalesce(sum(failed), 1)') }}
   {% do vigil._no_unknown_arguments(
-    kwargs, 'column_name, timestamp_column, period, baseline_periods, seasonality, max_change, calendar, except, group_by, on_no_data'
+    kwargs, 'column_name, timestamp_column, period, baseline_periods, seasonality, max_change, calendar, except, profile, group_by, on_no_data'
   ) %}
   {% set columns = {'column_name': vigil._column('column_name', column_name), 'timestamp_column': vigil._column('timestamp_column', timestamp_column)} %}
   {% set periods = vigil._periods(period, baseline_periods, seasonality, calendar=vigil._calendar(calendar, except, period)) %}
   {% set max_change = vigil._number('max_change', max_change, 0) %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
+  {% set profile = vigil._profile(profile, model, columns) %}
 
-with {{ vigil._compared_rows('range_change', model, columns, periods, group_by) }},
+with {{ vigil._compared_rows('range_change', model, columns, periods, group_by, profile) }},
 
 sides as (
   select
     {{ vigil._group_columns(group_by) }}is_tested,
-    min({{ vigil.as_double('column_name') }}) as least_value,
-    max({{ vigil.as_double('column_name') }}) as greatest_value
+    min({{ vigil._profiled_number('least_number') if profile else vigil.as_double('column_name') }}) as least_value,
+    max({{ vigil._profiled_number('greatest_number') if profile else vigil.as_double('column_name') }}) as greatest_value
   from compared_rows
   group by {{ vigil._group_columns(group_by) }}is_tested
 ),
@@ -48,7 +49,7 @@ measured as (
     case when tested_least is not null and denominator < cast('Infinity' as double) then numerator / denominator end as value
   from distances
 ),
-{{ vigil._verdict('range_change', group_by, on_no_data, upper_bound=max_change, details=vigil._note(periods) + [
+{{ vigil._verdict('range_change', group_by, on_no_data, upper_bound=max_change, details=vigil._note(periods, profile) + [
   "case when value > " ~ max_change ~ " then 'from ' || " ~ vigil.number_text('tested_least') ~ " || ' to ' || " ~ vigil.number_text('tested_greatest')
   ~ " || ', in the baseline from ' || " ~ vigil.number_text('baseline_least') ~ " || ' to ' || " ~ vigil.number_text('baseline_greatest') ~ " end"
 ]) }}

@@ -1,22 +1,23 @@
 {% test volume_anomaly(
   model, timestamp_column=none, period='day', baseline_periods=8, seasonality='week', max_score=3.5, min_periods=4, calendar=none,
-  except=none, group_by=none, on_no_data=none
+  except=none, profile=none, group_by=none, on_no_data=none
 ) %}
   {{ config(fail_calc='coalesce(sum(failed), 1)') }}
   {% do vigil._no_unknown_arguments(
-    kwargs, 'timestamp_column, period, baseline_periods, seasonality, max_score, min_periods, calendar, except, group_by, on_no_data'
+    kwargs, 'timestamp_column, period, baseline_periods, seasonality, max_score, min_periods, calendar, except, profile, group_by, on_no_data'
   ) %}
   {% set columns = {'timestamp_column': vigil._column('timestamp_column', timestamp_column)} %}
   {% set periods = vigil._periods(period, baseline_periods, seasonality, calendar=vigil._calendar(calendar, except, period)) %}
   {% set max_score = vigil._number('max_score', max_score, 0) %}
   {% set min_periods = vigil._integer('min_periods', min_periods, 1, baseline_periods) %}
   {% set group_by = vigil._columns('group_by', group_by, required=false) %}
+  {% set profile = vigil._profile(profile, model, columns) %}
 
-with {{ vigil._compared_rows('volume_anomaly', model, columns, periods, group_by, by_period=true) }},
+with {{ vigil._compared_rows('volume_anomaly', model, columns, periods, group_by, profile, by_period=true) }},
 
 {#- A period without rows is not among them: an outage is never learned. #}
 counted as (
-  select {{ vigil._group_columns(group_by) }}baseline_period, cast(count(*) as double) as period_rows
+  select {{ vigil._group_columns(group_by) }}baseline_period, cast({{ 'max(row_count)' if profile else 'count(*)' }} as double) as period_rows
   from compared_rows
   group by {{ vigil._group_columns(group_by) }}baseline_period
 ),
@@ -45,6 +46,6 @@ measured as (
   from deviations
 ),
 {{ vigil._verdict(
-  'volume_anomaly', group_by, on_no_data, lower_bound=-max_score, upper_bound=max_score, fails_when='numerator = 0', details=vigil._note(periods)
+  'volume_anomaly', group_by, on_no_data, lower_bound=-max_score, upper_bound=max_score, fails_when='numerator = 0', details=vigil._note(periods, profile)
 ) }}
 {% endtest %}

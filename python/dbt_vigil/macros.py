@@ -174,7 +174,7 @@ def _from_json(value: Any) -> Any:
 
 def _source(directory: Path) -> str:
     """All macros as one template. It exports no name that begins with an underscore, and knows no tag `test`."""
-    folders = ("arguments", "checks", "sql", "heartbeat")
+    folders = ("arguments", "checks", "profile", "sql", "heartbeat")
     files = sorted(file for folder in folders for file in (directory / folder).glob("*.sql"))
     text = "\n".join(file.read_text() for file in files)
     text = re.sub(r"({%-? )macro ", rf"\1macro {PREFIX}", text)

@@ -39,7 +39,6 @@ ROWS: list[list[Any]] = [
 CHECKS: dict[str, tuple[str, dict[str, Any]]] = {
     "judged": ("null_rate_change", {"baseline_periods": 3}),
     "before_the_profile": ("null_rate_change", {"baseline_periods": 20}),
-    "many_values": ("new_values", {"column_name": "name"}),
     "of_other_periods": ("mean_change", {"period": "hour"}),
     "of_a_segment": ("mean_change", {"group_by": "name"}),
     "of_another_time": ("mean_change", {"timestamp_column": "t"}),
@@ -59,6 +58,7 @@ class Built:
     numbers: list[Row]
     checks: dict[str, str]
     checks_a_day_later: dict[str, str]
+    new_values: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,13 @@ def built(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Built:
     common = {"column_name": "x", "timestamp_column": 'a "b', "profile": "ref('events_profile')"}
     tests = [{f"vigil.{check}": {"name": name, "arguments": common | more}} for name, (check, more) in CHECKS.items()]
     project.write("models/events.sql", select(engine, EVENTS, BEFORE))
-    project.write_yaml("models/events.yml", {"models": [{"name": "events", "data_tests": tests}]})
+    arguments = {"timestamp_column": "t", "group_by": "g", "baseline_periods": 1, "profile": "ref('numbers_profile')"}
+    of_numbers = [
+        {"vigil.new_values": {"name": f"new_values_of_{column}", "arguments": {**arguments, "column_name": column}}}
+        for column in ("x", "n")
+    ]
+    models = [{"name": "events", "data_tests": tests}, {"name": "numbers", "data_tests": of_numbers}]
+    project.write_yaml("models/events.yml", {"models": models})
     compiled(project, "run")
     first, numbers = profile_of(project, "events"), profile_of(project, "numbers")
 
@@ -84,7 +90,8 @@ def built(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Built:
     sql = compiled(project, "run", "--select", "events+")["events_profile"]
     checks = compiled(project, "compile")
     later = compiled(replace_vars(project, vigil_as_of="2013-02-09"), "compile")
-    return Built(project, first, profile_of(project, "events"), sql, numbers, checks, later)
+    new_values = compiled(replace_vars(project, vigil_as_of="2013-02-04"), "compile", "--select", "numbers")
+    return Built(project, first, profile_of(project, "events"), sql, numbers, checks, later, new_values)
 
 
 def replace_vars(project: Project, **variables: Any) -> Project:
@@ -209,6 +216,18 @@ def test_a_period_before_the_profile_is_no_data(built: Built) -> None:
         "not profiled: 2013-01-26 and 8 more; "
         "dbt run --full-refresh --select events_profile, with a history from 2013-01-18 on"
     )
+
+
+def test_a_profile_without_all_values_does_not_say_which_are_new(built: Built) -> None:
+    found = {
+        name: built.project.engine.rows(built.project.directory, built.new_values[f"new_values_of_{name}"])
+        for name in "xn"
+    }
+    assert {row["verdict"] for row in found["x"]} == {"no_data"}
+    assert {row["detail"] for row in found["x"]} == {
+        "the profile has not all values of 2013-02-03: max_values is too small"
+    }
+    assert {row["verdict"] for row in found["n"]} == {"pass"}
 
 
 @pytest.mark.parametrize(

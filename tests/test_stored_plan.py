@@ -463,12 +463,20 @@ def test_what_only_dbt_can_do_is_left_to_dbt(shop: Shop, what: str, caplog: pyte
 
 
 UNSTEADY = [
-    "raise('no adapter now')",
-    "ref('now_and_then')",
-    "var('limit', 4)",
-    "adapter.quote('x')",
-    "adapter.dispatch('a', 'b')()",
-    "flags.WHICH",
+    "run_started_at",
+    "invocation_id",
+    "run_query('select 1')",
+    "adapter.get_relation('cases', 'main', 'orders')",
+    "adapter | attr('type')",
+    "adapter.dispatch(name)()",
+    "modules.datetime.datetime.now().year",
+    "modules['datetime']['date']['today']()",
+    "'%}' ~ run_started_at",
+    "var('vigil_as_of')",
+    "var('li' ~ 'mit')",
+    "vigil.as_of()",
+    "flags.INVOCATION_COMMAND",
+    "range(9) | random",
 ]
 STEADY = [
     "raise('no adapter now')",
@@ -556,10 +564,16 @@ def only_for_dbt(shop: Shop, arguments: list[str]) -> list[str]:
     return names
 
 
+def without_package(directory: Path) -> Shop:
+    """A project that does not install the package."""
+    shop = Shop(directory)
+    (directory / "packages.yml").unlink()
+    shutil.rmtree(directory / "dbt_packages")
+    return shop
+
+
 def test_a_project_without_the_package(tmp_path: Path) -> None:
-    shop = Shop(tmp_path)
-    (tmp_path / "packages.yml").unlink()
-    shutil.rmtree(tmp_path / "dbt_packages")
+    shop = without_package(tmp_path)
     shop.project.write("models/orders.sql", "select 1 as id, null as amount")
     shop.project.write_yaml(
         "models/orders.yml",
@@ -577,6 +591,40 @@ def test_a_project_without_the_package(tmp_path: Path) -> None:
         assert answer.statuses == {"not_null_orders_id": "pass", "not_null_orders_amount": "fail"}
     with abandoned_runs(find_project(tmp_path, tmp_path).spool_directory) as runs:
         assert runs == []
+
+
+def test_what_dbt_has_lost_is_named_and_no_plan_leaves_it_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shop = without_package(tmp_path)
+    file = tmp_path / "models/lines.sql"
+    shop.project.write("models/orders.sql", "select 1 as id")
+    shop.project.write("models/lines.sql", "select id from {{ ref('orders') }}")
+    test = "select * from {{ ref('orders') }} join {{ ref('lines') }} using (id)"
+    shop.project.write("tests/joined.sql", test)
+    shop.project.write("tests/single.sql", "select * from {{ ref('orders') }} where false")
+    shop.project.write("tests/off.sql", "{{ config(enabled=false) }} " + test)
+    assert shop.project.run("run").success
+    everything = {"joined": "fail", "single": "pass"}
+    assert shop.vigil().statuses == everything
+    assert shop.stored()
+    # dbt's partial parse does not see the test again when the model is back.
+    for move in (lambda: file.rename(tmp_path / "aside"), lambda: (tmp_path / "aside").rename(file)):
+        move()
+        caplog.clear()
+        assert shop.vigil().statuses == {"single": "pass"}
+        assert "dbt leaves out 1 test (joined)" in caplog.text
+        assert not shop.stored()
+    assert shop.vigil("--no-partial-parse").statuses == everything
+    assert shop.vigil().statuses == everything
+
+
+def test_a_date_that_is_none_is_said_to_be(shop: Shop) -> None:
+    result = CliRunner().invoke(
+        main, ["test", "--project-dir", str(shop.directory), "--vars", "{vigil_as_of: 2026-13-30}"]
+    )
+    assert (result.exit_code, "vigil: The arguments cannot be read: month must be in 1..12" in result.output) == (
+        2,
+        True,
+    )
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)

@@ -42,7 +42,7 @@ class _Group(click.Group):
 def _variables(_: click.Context, __: click.Parameter, value: str) -> Mapping[str, Any]:
     try:
         variables = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # the latter of a date that is none
         variables = None
     if not isinstance(variables, dict):
         raise click.BadParameter("not a YAML mapping, such as '{vigil_schema: monitoring}'")

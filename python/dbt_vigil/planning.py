@@ -58,7 +58,7 @@ def plan_suite(project: Project, arguments: Sequence[str]) -> SuitePlan:
     Raises:
         VigilError: dbt cannot compile them.
     """
-    quietly = ["--quiet", "--log-level", "none"]
+    quietly = ["--quiet", "--log-level", "none", "--no-write-json"]
     with database_turn(project):
         where = [
             "--project-dir", str(project.directory), "--profiles-dir", str(project.profiles_directory),
@@ -70,7 +70,7 @@ def plan_suite(project: Project, arguments: Sequence[str]) -> SuitePlan:
             if not isinstance(manifest, Manifest):
                 raise VigilError(f"dbt cannot parse the project: {parsed.exception}")
             with _only_tests():
-                compiled = dbtRunner(manifest=manifest).invoke([*quietly, "--no-write-json", "compile", *arguments])
+                compiled = dbtRunner(manifest=manifest).invoke([*quietly, "compile", *arguments])
             if compiled.exception is not None:
                 raise VigilError(f"dbt cannot compile the tests: {compiled.exception}")
         finally:

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from google.protobuf.json_format import MessageToDict
 
 from dbt_vigil.batching import Batches, batching
 from dbt_vigil.project import Project, VigilError, find_project
+from dbt_vigil.report import counted
 from dbt_vigil.spool import SpoolFile, abandoned_runs, scrubbed
 from dbt_vigil.stored import plan_file, without_as_of
 from dbt_vigil.storing import NotStored, Watch, stored_plan, watching
@@ -69,6 +71,11 @@ def run(command: str, arguments: Sequence[str], *, quietly: bool = False) -> Run
                 [*(QUIETLY if quietly else ()), command, *arguments]
             )
         ran = time.monotonic()
+        if watch.lost:
+            logger.warning(
+                "dbt leaves out %s (%s), disabled by nothing: `dbt parse --no-partial-parse` says why.",
+                counted(len(watch.lost), "test"), textwrap.shorten(", ".join(watch.lost), 200, placeholder=" ..."),
+            )  # fmt: skip
         if command == "test":
             _store(project, arguments, context, batches, result, watch, recorder)
         close_connections(project)
@@ -127,7 +134,10 @@ def _store(
 
 def _context(command: str, arguments: Sequence[str]) -> click.Context:
     """What dbt makes of the arguments of a command."""
-    return dbt_cli.commands[command].make_context(command, list(arguments), resilient_parsing=False)
+    try:
+        return dbt_cli.commands[command].make_context(command, list(arguments), resilient_parsing=False)
+    except ValueError as error:  # a date that is none, for which dbt has no words
+        raise VigilError(f"The arguments cannot be read: {error}") from error
 
 
 def _project_of(params: Mapping[str, Any]) -> Project:
@@ -156,6 +166,9 @@ def flush(project: Project, manifest: Manifest | None = None) -> int:
                 record_run(project, facts, run.results, dbt_manifest=manifest)
                 run.remove()
             except RecordError as error:
+                if error.has_no_record:
+                    run.remove()
+                    continue
                 logger.warning("%s", error)
                 kept = len(runs) - done if error.concerns_all else kept + 1
                 if error.concerns_all:
@@ -178,10 +191,11 @@ def flush_if_free(project: Project) -> int:
 class RecordError(VigilError):
     """A run could not be written to the record."""
 
-    def __init__(self, message: str, *, concerns_all: bool) -> None:
-        """`concerns_all` says that no other run could be written either."""
+    def __init__(self, message: str, *, concerns_all: bool, has_no_record: bool) -> None:
+        """`concerns_all` says that no other run could be written either, `has_no_record` that nothing ever can be."""
         super().__init__(message)
         self.concerns_all = concerns_all
+        self.has_no_record = has_no_record
 
 
 def record_run(
@@ -239,6 +253,7 @@ def record_run(
     raise RecordError(
         f"The run of {facts['started_at']} could not be recorded: {scrubbed(' '.join(reason.split()))}",
         concerns_all=result.exception is not None,
+        has_no_record="could not find a macro with the name 'record_artifacts'" in reason,  # without the package
     )
 
 

@@ -152,13 +152,20 @@ def without_as_of(arguments: Sequence[str], *, keep: bool = False) -> tuple[list
     for argument in pending:
         name, has_value, value = argument.partition("=")
         if name == "--vars":
-            found = yaml.safe_load(value if has_value else next(pending, ""))
+            found = _loaded(value if has_value else next(pending, ""))
             variables = found if isinstance(found, dict) else {"": found}  # of several, dbt takes the last
         else:
             rest.append(argument)
     if not keep:
         variables.pop("vigil_as_of", None)
     return rest, variables
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except ValueError as error:  # a date that is none
+        raise yaml.YAMLError(str(error)) from error
 
 
 def fingerprint(watched: Iterable[str], environment: Iterable[str]) -> str:

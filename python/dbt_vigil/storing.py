@@ -20,7 +20,7 @@ from dbt.adapters.factory import get_include_paths
 from dbt.config.runtime import RuntimeConfig
 from dbt.context.providers import generate_runtime_macro_context, generate_runtime_model_context
 from dbt.contracts.graph.manifest import Manifest
-from dbt.contracts.graph.nodes import GenericTestNode, TestNode
+from dbt.contracts.graph.nodes import GenericTestNode, SingularTestNode, TestNode
 from dbt.flags import get_flags
 from dbt.parser.manifest import ManifestLoader
 from dbt.plugins import get_plugin_manager
@@ -126,6 +126,8 @@ class Watch:
     fingerprint: str = ""
     has_package: bool = True
     """Whether the project installs the dbt package, as far as is known: without it there is no record."""
+    lost: tuple[str, ...] = ()
+    """The tests that dbt leaves out, although nothing disables them."""
     problem: str = "dbt did not read the project"
     """Why there can be no plan, if it is known by then."""
 
@@ -156,6 +158,7 @@ def watching(project: Project) -> Iterator[Watch]:
         config.clear_dependencies()  # type: ignore[no-untyped-call]
         manifest: Manifest = original.__func__(cls, config, **options)
         watch.has_package = any(macro.package_name == "vigil" for macro in manifest.macros.values())
+        watch.lost = tuple(_lost(manifest))
         return manifest
 
     ManifestLoader.get_full_manifest = classmethod(get_full_manifest)  # type: ignore[method-assign, assignment]
@@ -163,6 +166,19 @@ def watching(project: Project) -> Iterator[Watch]:
         yield watch
     finally:
         ManifestLoader.get_full_manifest = original  # type: ignore[method-assign]
+
+
+def _lost(manifest: Manifest) -> Iterator[str]:
+    """The tests of which dbt does not find what they read, or of which its partial parse remembers that it did not."""
+    disabled = [node for nodes in manifest.disabled.values() for node in nodes]
+    off = {node.name for node in disabled} - {
+        node.name for node in (*manifest.nodes.values(), *manifest.sources.values())
+    }
+    for test in (*manifest.nodes.values(), *disabled):
+        if isinstance(test, (GenericTestNode, SingularTestNode)) and not test.config.enabled:
+            read = {*(ref.name for ref in test.refs), *(source[-1] for source in test.sources)}
+            if test.unrendered_config.get("enabled", True) and not read & off:
+                yield test.name
 
 
 def _profile(project: Project) -> Path:
@@ -192,6 +208,8 @@ def stored_plan(
         raise NotStored(watch.problem)
     _refuse_options(params)
     _refuse_others(nodes, manifest)
+    if watch.lost:  # dbt warns of them, and may find them again while no file has changed
+        raise NotStored(f"dbt leaves out test {watch.lost[0]}")
     _refuse_overrides(manifest)
     volatile = _Volatility(manifest)
     _refuse_yaml(watch.watched, volatile)

@@ -52,8 +52,8 @@ def test_select_variables_and_explain(project: Project) -> None:
 def test_what_does_not_compile_keeps_no_other_test_from_its_plan(project: Project, folder: str) -> None:
     broken = project.directory / folder / "broken.sql"
     broken.write_text("select {{ exceptions.raise_compiler_error('so broken') if execute else 1 }}")
-    results = project.directory / "target/run_results.json"
-    before = results.read_text()
+    artifacts = [project.directory / "target" / name for name in ("manifest.json", "run_results.json")]
+    before = [artifact.read_text() for artifact in artifacts]
     try:
         result = plan(project)
     finally:
@@ -62,7 +62,7 @@ def test_what_does_not_compile_keeps_no_other_test_from_its_plan(project: Projec
     assert "-- Statement 1 of 1: 3 tests" in result.output
     assert ("-- Left to dbt: broken, which does not compile: " in result.output) == (folder == "tests")
     assert ("so broken" in result.output) == (folder == "tests")
-    assert results.read_text() == before
+    assert [artifact.read_text() for artifact in artifacts] == before
 
 
 def test_a_project_that_cannot_be_parsed_is_an_error(project: Project) -> None:

@@ -1,6 +1,7 @@
 """What does a check cost where there is next to no data? 1,000 checks over 50 tables of 10 rows, and 1 check on 1 row.
 
-Run it as `python -m benchmarks.many_checks 3` for three rounds, on DuckDB. `vigil test, first` has no stored plan.
+Run it as `python -m benchmarks.many_checks 3` for three rounds, on DuckDB, and with `--write` to keep the results in
+benchmarks/results. `vigil test, first` has no stored plan.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.suite import Contestant, race, run_dbt, run_vigil, table
+from benchmarks.suite import Contestant, about, race, run_dbt, run_vigil, table, write
 from tests.engines import DuckDB
 from tests.project import Project
 
@@ -35,9 +36,13 @@ def main(rounds: int) -> None:
             f"{TABLES * CHECKS:,} checks, {TABLES} tables of {ROWS} rows": many(folder / "many"),
             "1 check, 1 row": one(folder / "one"),
         }
+        found = {}
         for title, project in suites.items():
             assert project.run("run").success
-            Console().print(table(title, race(contest(project), rounds)))
+            found[title] = race(contest(project), rounds)
+            Console().print(table(title, found[title]))
+    if "--write" in sys.argv:
+        write("many_checks", "Many checks on next to no data, and one, DuckDB", about(rounds, theirs=()), found)
 
 
 def contest(project: Project) -> list[Contestant]:

@@ -1,9 +1,9 @@
 """What does the whole suite cost on Spark? 48 checks on TPC-H's lineitem in parquet, on one warm Thrift Server.
 
-Run it as `python -m benchmarks.spark_suite 1 3` for scale factor 1 and 3 rounds. `dbt test`, `vigil test` and the
-floor, the best hand-written SQL by PyHive, take turns on the server. Then Deequ verifies the checks that it has words
-for, in an environment and a warm session of its own, because it runs on no later Spark than 3.5; `vigil test, Deequ's`
-are the same checks by themselves.
+Run it as `python -m benchmarks.spark_suite 1 3` for scale factor 1 and 3 rounds, and with `--write` to keep the results
+in benchmarks/results. `dbt test`, `vigil test` and the floor, the best hand-written SQL by PyHive, take turns on the
+server. Then Deequ verifies the checks that it has words for, in an environment and a warm session of its own, because
+it runs on no later Spark than 3.5; `vigil test, Deequ's` are the same checks by themselves.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from benchmarks.lineitem import (
     checks,
     write_project,
 )
-from benchmarks.suite import Contestant, Result, Run, compare, race, run_dbt, run_vigil, spend, table
+from benchmarks.suite import Contestant, Result, Run, about, compare, race, run_dbt, run_vigil, spend, table, write
 from benchmarks.tpch import FOLDER, TABLES, environment, parquet
 from tests.project import Project
 from tests.thrift import ThriftServer, thrift_server
@@ -72,7 +72,11 @@ def main(scale: int, rounds: int) -> None:
                 ],
                 rounds,
             )
-    Console().print(table(f"Spark, scale factor {scale}", [*results, run_deequ(scale, rounds)]))
+    results.append(run_deequ(scale, rounds))
+    Console().print(table(f"Spark, scale factor {scale}", results))
+    if "--write" in sys.argv:
+        title = f"48 checks on lineitem, Spark, scale factor {scale}"
+        write("spark_suite", title, about(rounds, [DEEQU, DEEQU_REQUIREMENTS[0]], spark=True), {"parquet": results})
 
 
 def address(server: ThriftServer, directory: Path) -> dict[str, Any]:

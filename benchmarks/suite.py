@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.metadata import version
@@ -104,16 +104,12 @@ def main() -> None:
         ]
         found[kind] = race(contestants, options.rounds)
         Console().print(table(kind, found[kind]))
-    print(about(options.scale, options.rounds))
+    print(about(options.rounds))
     if options.file:
         rows = {kind: [vars(result) for result in results] for kind, results in found.items()}
         options.file.write_text(json.dumps(rows, indent=2))
     if options.write:
-        RESULTS.mkdir(exist_ok=True)
-        title = f"# 40 checks on lineitem, DuckDB, scale factor {options.scale}"
-        (RESULTS / "suite.md").write_text(
-            "\n\n".join([title, about(options.scale, options.rounds), *map(markdown, found, found.values())]) + "\n"
-        )
+        write("suite", f"40 checks on lineitem, DuckDB, scale factor {options.scale}", about(options.rounds), found)
 
 
 def contest(scale: int, kind: str) -> list[Contestant]:
@@ -290,14 +286,22 @@ def markdown(kind: str, results: list[Result]) -> str:
     return "\n".join([f"## {kind}", "", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def about(scale: int, rounds: int) -> str:
+def write(name: str, title: str, measured: str, found: Mapping[str, list[Result]]) -> None:
+    """Keeps results in the repository."""
+    RESULTS.mkdir(exist_ok=True)
+    parts = [f"# {title}", measured, *map(markdown, found, found.values())]
+    (RESULTS / f"{name}.md").write_text("\n\n".join(parts) + "\n")
+
+
+def about(rounds: int, theirs: Sequence[str] = (SODA_REQUIREMENTS[0], GX_REQUIREMENTS[0]), spark: bool = False) -> str:
     """When and with what this was measured."""
-    ours = [f"{name} {version(name)}" for name in ("dbt-core", "dbt-duckdb", "duckdb", "dbt-vigil")]
-    theirs = [requirement.replace("==", " ") for requirement in (SODA_REQUIREMENTS[0], GX_REQUIREMENTS[0])]
+    engine = ("dbt-spark", "pyspark") if spark else ("dbt-duckdb", "duckdb")
+    ours = [f"{name} {version(name)}" for name in ("dbt-vigil", "dbt-core", *engine)]
+    versions = ", ".join([*ours, *(requirement.replace("==", " ") for requirement in theirs)])
     return (
-        f"{date.today()}, scale factor {scale}, medians of {rounds} interleaved rounds, {THREADS} threads, "
-        f"Python {platform.python_version()}, {', '.join(ours + theirs)}. The ratio to the floor is of the time after "
-        "start-up, that to `dbt test` of the whole. `dbt test` and `vigil test` write their record too."
+        f"{date.today()}, medians of {rounds} interleaved rounds, {THREADS} threads, "
+        f"Python {platform.python_version()}, {versions}. The ratio to the floor is of the time after start-up, that "
+        "to `dbt test` of the whole. `dbt test` and `vigil test` write their record too."
     )
 
 

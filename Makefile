@@ -8,7 +8,7 @@ RUFF_CONFIG = --config python/pyproject.toml
 # dbt starts twice as fast from compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast lint lock bench-faults clean
+.PHONY: help demo test test-fast test-suites lint lock bench-faults clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: .venv/java .venv/airflow/installed lint ## Run the linters, and every test
 
 test-fast: .venv/full ## Run the tests on DuckDB only
 	@$(PYTEST) -m "not spark and not airflow"
+
+test-suites: .venv/java ## Compare vigil test with dbt test on 3,000 random suites, or as many as SUITES says
+	@VIGIL_SUITES=$(or $(SUITES),3000) $(PYTEST) tests/test_same_verdicts.py tests/plan/test_equal_answers.py
 
 lint: .venv/full ## Run the linters and the type checker
 	@$(BIN)/ruff check --quiet $(RUFF_CONFIG) .

@@ -607,8 +607,9 @@ def test_what_dbt_has_lost_is_named_and_no_plan_leaves_it_out(tmp_path: Path, ca
     assert shop.vigil().statuses == everything
     assert shop.stored()
     # dbt's partial parse does not see the test again when the model is back.
-    for move in (lambda: file.rename(tmp_path / "aside"), lambda: (tmp_path / "aside").rename(file)):
-        move()
+    aside = tmp_path / "aside"
+    for source, target in ((file, aside), (aside, file)):
+        source.rename(target)
         caplog.clear()
         assert shop.vigil().statuses == {"single": "pass"}
         assert "dbt leaves out 1 test (joined)" in caplog.text

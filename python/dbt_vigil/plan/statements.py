@@ -22,6 +22,8 @@ DUCKDB_TESTS = 50
 """In one statement: the cost of planning one grows faster than the number of its parts."""
 SPARK_CONDITIONS = 60
 """In one scan: Spark interprets a stage whose generated code is too long to be compiled."""
+SPARK_QUERIES = 4
+"""In one statement, of tests with their own query: Spark runs the stages of several at the same time."""
 VALUES = ("failures", *JUDGED)
 NULLS = ("cast(null as bigint)", *["cast(null as string)"] * 2, *["cast(null as double)"] * (len(JUDGED) - 2))
 REFERENCE = re.compile(r"\bvigil_([0-9]+)\b")
@@ -246,18 +248,20 @@ def _sides(join: AntiJoin) -> tuple[str, str, str, str]:
 
 
 def _spark_group(form: Form) -> object:
-    """Forms over one table are together, one with a join stands alone."""
+    """Forms over one table are together, and those with a query of their own; one with a join stands alone."""
+    if not form.aggregates:
+        return None
     tables = {a.table if isinstance(a, Aggregate) else a for a in form.aggregates}
     return tables.pop() if len(tables) == 1 else id(form)
 
 
 def _spark_parts(forms: Sequence[Form]) -> Iterable[Sequence[Form]]:
-    """Parts of a group, so that no scan has too many conditions."""
+    """Parts of a group, so that no scan has too many conditions, and no statement too many queries."""
     part: list[Form] = []
     seen: set[Aggregate | AntiJoin] = set()
     for form in forms:
         both = seen | set(form.aggregates)
-        if part and sum(bool(aggregate.where) for aggregate in both) > SPARK_CONDITIONS:
+        if part and (sum(bool(a.where) for a in both) > SPARK_CONDITIONS or (not both and len(part) == SPARK_QUERIES)):
             yield part
             part, both = [], set(form.aggregates)
         part.append(form)
@@ -268,8 +272,10 @@ def _spark_parts(forms: Sequence[Form]) -> Iterable[Sequence[Form]]:
 def _spark(forms: Sequence[Form]) -> Statement:
     aggregates = list(dict.fromkeys(aggregate for form in forms for aggregate in form.aggregates))
     if not aggregates:
-        sql = _own(forms[0], 0, "to_json(collect_list(named_struct({})))", "'{0}', {0}")
-        return Statement(sql, tuple(forms), "1 test")
+        queries = (
+            _own(form, k, "to_json(collect_list(named_struct({})))", "'{0}', {0}") for k, form in enumerate(forms)
+        )
+        return Statement("\nunion all\n".join(queries), tuple(forms), counted(len(forms), "test"))
     rules = _rules(forms)
     rows = []
     for test, form in enumerate(forms):

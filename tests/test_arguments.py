@@ -20,6 +20,7 @@ PROFILED = CHANGE | {"profile": "ref('subject')"}
 PROFILED_RATIO = RATIO | {"profile": "ref('subject')"}
 ALLOWED = {"column_name": "x", "values": ["a", "b"]}
 LITERALS = "Accepted: a list of texts, of numbers, or of true and false; dates as texts"
+FUTURE = {"timestamp_column": "t"}
 TREND = {"column_name": "x", "timestamp_column": "t", "window": "15 minutes", "max_slope": 5}
 VOLUME = {"timestamp_column": "t"}
 
@@ -140,6 +141,10 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
         "800000 days",
         "`max_age` is '800000 days'. Accepted: a number above 0 and a unit",
     ),
+    ("future_rate", FUTURE, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
+    ("future_rate", FUTURE, "max_rate", -1, "`max_rate` is -1. Accepted: a number from 0 to 1"),
+    ("future_rate", FUTURE, "future_tolerance", 5, "`future_tolerance` is 5. Accepted: a number"),
+    ("future_rate", FUTURE, "window", "1 day", "`window` is not an argument of"),
     ("orphan_rate", ORPHANS, "to_where", False, "`to_where` is False. Accepted: a condition in SQL"),
     ("orphan_rate", ORPHANS, "to_where", " ", "`to_where` is ' '. Accepted: a condition in SQL"),
     ("orphan_rate", ORPHANS, "to_where", "{{ typo }}", "`to_where` is missing. Accepted: a condition in SQL"),
@@ -359,6 +364,7 @@ def test_wrong_argument(
     [
         ("null_rate", NULL_RATE),
         ("freshness", FRESHNESS),
+        ("future_rate", FUTURE),
         ("row_count_ratio", RATIO),
         ("orphan_rate", ORPHANS),
         ("psi", PSI),

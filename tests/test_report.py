@@ -54,6 +54,11 @@ def measurement(
             "newest row -1 min old (1 of 9 rows are in the future), at most 7 d",
         ),
         (measurement("freshness", None, 9, 9, upper=60), "no data: 9 of 9 rows are in the future, at most 1 min"),
+        (
+            measurement("future_rate", 0.25, 1, 4, upper=0),
+            "rate of rows in the future 25% (1 of 4 rows with a time), at most 0%",
+        ),
+        (measurement("future_rate", None, 0, 0, upper=0), "no data: no row has a time, at most 0%"),
         (measurement("psi", 0.2000004, 900, 3600, upper=0.2), "PSI 0.2000004 (900 rows against 3,600), at most 0.2"),
         (measurement("psi", None, 9, 36, upper=0.2), "no data: too few values, in 9 rows against 36, at most 0.2"),
         (measurement("new_check", 3.0, 3, 1), "new_check 3 (3 of 1), anything"),

@@ -77,6 +77,7 @@ def why(m: Measurement) -> str:
             f"newest of {of} rows" + (f", {rows} of them in the future" if m.numerator else ""),
             _in_future(m) or ("no row has a time" if m.denominator else "no rows"),
         ),
+        "future_rate": (f"{rows} of {of} rows with a time", "no row has a time"),
         "row_count_ratio": (f"{rows} rows against {of}", f"{rows} rows against none in the baseline"),
         "null_rate": (f"{rows} of {of} rows", "no rows"),
         "orphan_rate": (f"{rows} of {of} rows with a key", "no rows with a key"),
@@ -95,6 +96,7 @@ def why(m: Measurement) -> str:
 
 _SUBJECTS = {
     "freshness": ("newest row", " old"),
+    "future_rate": ("rate of rows in the future", ""),
     "row_count_ratio": ("row count", " of the baseline average"),
     "null_rate": ("null rate", ""),
     "orphan_rate": ("orphan rate", ""),
@@ -111,7 +113,7 @@ _SUBJECTS = {
 
 
 _SHARES = (
-    "null_rate", "orphan_rate", "allowed_values", "new_values",
+    "future_rate", "null_rate", "orphan_rate", "allowed_values", "new_values",
     "null_rate_change", "cardinality_change", "range_change",
 )  # fmt: skip
 """Checks whose values are written as percentages."""

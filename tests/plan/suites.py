@@ -217,6 +217,7 @@ def _checks(macros: PackageMacros) -> st.SearchStrategy[str]:
     return st.one_of(
         check("null_rate", column_name=column, max_rate=rate, nan_is_null=st.booleans(), window=window),
         check("freshness", timestamp_column=st.just("at"), max_age=st.sampled_from(["1 day", "10 days"])),
+        check("future_rate", timestamp_column=st.just("at"), max_rate=rate),
         check("row_count_ratio", timestamp_column=st.just("at"), min_ratio=rate),
         check(
             "orphan_rate",

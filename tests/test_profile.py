@@ -266,6 +266,8 @@ RIGHT = {"timestamp_column": "t", "columns": ["x", "g"]}
         ({"lookback": -1}, "`lookback` is -1. Accepted: a whole number from 0 to 1000"),
         ({"history": 0}, "`history` is 0. Accepted: a whole number from 1 to 100000"),
         ({"max_values": 9}, "`max_values` is 9. Accepted: a whole number from 10 to 10000"),
+        ({"approximate": "x"}, ""),
+        ({"approximate": ["x", "y"]}, "`approximate` is ['x', 'y']. Accepted: some of `columns`"),
         ({"group_by": {"a": 1}}, "`group_by` is {'a': 1}. Accepted: a column name, or a list of them"),
     ],
 )
@@ -324,3 +326,50 @@ def test_a_profile_of_a_table_that_is_not_there_is_compiled(project: Project) ->
         "{{ vigil.column_profile(ref('absent'), timestamp_column='t', columns='x') }}",
     )
     assert project.run("compile", "--select", "absent_profile").success
+
+
+def test_approximate_columns(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Exact are all counts, the range and the moments; distinct values and quantiles are near; the rest is not there."""
+    project = Project(tmp_path_factory.mktemp(f"approximate_{engine.name}_", numbered=False), engine)
+    project = replace_vars(project, vigil_as_of="2013-02-04")
+    project.write("models/numbers.sql", select(engine, NUMBERS, ROWS))
+    columns = "columns=['x', 'n', 'name'], group_by='g', history=3, max_values=10"
+    for name, approximate in {"some": "['x', 'name']", "all": "['x', 'n', 'name']", "exact": "none"}.items():
+        call = f"vigil.column_profile(ref('numbers'), timestamp_column='t', {columns}, approximate={approximate})"
+        project.write(f"models/{name}_profile.sql", f"{{{{ {call} }}}}")
+    arguments = {"timestamp_column": "t", "group_by": "g", "column_name": "x", "profile": "ref('some_profile')"}
+    wanted: dict[str, dict[str, Any]] = {"cardinality_change": {}, "new_values": {"baseline_periods": 1}}
+    tests = [{f"vigil.{check}": {"name": check, "arguments": arguments | more}} for check, more in wanted.items()]
+    project.write_yaml("models/numbers.yml", {"models": [{"name": "numbers", "data_tests": tests}]})
+    compiled(project, "run")
+    exact = {key_of(row): row for row in profile_of(project, "exact")}
+    for name, columns_of in {"some": {"x", "name"}, "all": {"x", "n", "name"}}.items():
+        rows = {key_of(row): row for row in profile_of(project, name)}
+        assert rows.keys() == exact.keys()
+        for key, row in rows.items():
+            assert row["is_approximate"] == (row["column_name"] in columns_of)
+            if row["is_approximate"]:
+                assert_approximates(row, exact[key])
+            else:
+                assert row == exact[key]
+    checks = compiled(project, "compile", "--select", "test_type:generic")
+    for row in engine.rows(project.directory, checks["cardinality_change"]):
+        assert (row["verdict"], row["detail"]) == ("pass", "counted by a sketch, to within a few percent")
+    for row in engine.rows(project.directory, checks["new_values"]):
+        assert row["verdict"] == "no_data"
+        assert "not all values of 2013-02-03" in row["detail"]
+
+
+def key_of(row: Row) -> tuple[Any, ...]:
+    return (row["period_start"], row["column_name"], str(row["segment"]))
+
+
+def assert_approximates(row: Row, exact: Row) -> None:
+    counts = ("row_count", "nulls", "nans", "numbers", "least_number", "greatest_number", "least_text", "greatest_text")
+    assert {name: row[name] for name in counts} == {name: exact[name] for name in counts}
+    assert (row["top_values"], row["histogram"], row["edges"], row["has_all_values"]) == (None, None, None, False)
+    assert row["distinct_values"] == pytest.approx(exact["distinct_values"], rel=0.15)
+    for name in ("total", "mean", "standard_deviation"):
+        assert row[name] == (exact[name] and pytest.approx(exact[name], rel=1e-9))
+    for name in ("p01", "p05", "p25", "p50", "p75", "p95", "p99"):
+        assert row[name] == (exact[name] and pytest.approx(exact[name], abs=15))

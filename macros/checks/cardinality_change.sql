@@ -26,5 +26,7 @@ measured as (
   from ({{ vigil._both_sides({'distinct_values': ['numerator', 'denominator']}, group_by) }}) as both_sides
 ),
 {#- Values that are all gone are a change, whatever the bound. #}
-{{ vigil._verdict('cardinality_change', group_by, on_no_data, upper_bound=max_change, fails_when='numerator = 0 and denominator > 0', details=vigil._note(periods, profile)) }}
+{{ vigil._verdict('cardinality_change', group_by, on_no_data, upper_bound=max_change, fails_when='numerator = 0 and denominator > 0', details=vigil._note(periods, profile) + (
+  ["case when (select max(is_approximate) from compared_rows) then 'counted by a sketch, to within a few percent' end"] if profile else []
+)) }}
 {% endtest %}

@@ -55,7 +55,9 @@ period_rows as (
 ),
 
 {{ vigil._valued(wanted, described) }},
-
+{% if wanted.approximate %}
+{{ vigil._approximated(wanted, described) }},
+{% endif %}
 spread as (
   select
     *,
@@ -80,6 +82,10 @@ edged as (
 
 measured as (
   {{ vigil._measured(group_by, wanted.max_values) }}
+  {%- if wanted.approximate %}
+  union all
+  select *, null, null, null from approximated
+  {%- endif %}
 )
 
 select
@@ -94,8 +100,9 @@ select
   {%- for metric in ['least_number', 'greatest_number', 'least_text', 'greatest_text', 'total', 'mean', 'standard_deviation'] + vigil._quantiles() %}
   measured.{{ metric }},
   {%- endfor %}
+  profiled_columns.is_approximate,
   measured.top_values,
-  coalesce(measured.distinct_values, 0) <= {{ wanted.max_values }} as has_all_values,
+  coalesce(measured.distinct_values, 0) <= {{ wanted.max_values }} and not profiled_columns.is_approximate as has_all_values,
   coalesce(kept_edges.edges, max(measured.edges) over (partition by profiled_columns.position)) as edges,
   measured.histogram,
   profiled_periods.period_start
@@ -123,10 +130,13 @@ where 1 = 0
   {%- set rows = [] -%}
   {%- for column in wanted.columns -%}
     {%- set about = described['column_name_' ~ loop.index] -%}
-    {%- do rows.append({'position': loop.index, 'column_name': vigil._plain(column), 'data_type': about.type, 'kind': about.kind}) -%}
+    {%- do rows.append({
+      'position': loop.index, 'column_name': vigil._plain(column), 'data_type': about.type, 'kind': about.kind,
+      'is_approximate': column in wanted.approximate
+    }) -%}
   {%- endfor -%}
   {%- set text = dbt.type_string() -%}
-  {{ vigil.json_rows(rows, {'position': 'int', 'column_name': text, 'data_type': text, 'kind': text}) }}
+  {{ vigil.json_rows(rows, {'position': 'int', 'column_name': text, 'data_type': text, 'kind': text, 'is_approximate': 'boolean'}) }}
 {%- endmacro %}
 
 
@@ -139,29 +149,89 @@ where 1 = 0
 
 {% macro _valued(wanted, described) %}
 {#- A row for each value of each column, in one scan of the source. -#}
-{%- set columns = [] -%}
-{%- for _ in wanted.columns %}{% do columns.append('column_name_' ~ loop.index) %}{% endfor -%}
+{%- set columns = vigil._profiled_positions(wanted, false) -%}
 counted as (
   select
-    period_time, {{ vigil._group_columns(wanted.group_by) }}{{ columns | join(', ') }},
-    case {%- for column in columns %} when grouping({{ column }}) = 0 then {{ loop.index }}{% endfor %} end as position,
-    count(*) as value_rows
+    period_time, {{ vigil._group_columns(wanted.group_by) }}{{ (columns.values() | list + ['count(*) as value_rows']) | join(', ') }},
+    case {%- for position, column in columns.items() %} when grouping({{ column }}) = 0 then {{ position }}{% endfor %}{{ ' when true then null' if not columns }} end as position
   from period_rows
   group by grouping sets (
-    {%- for column in columns %}
-    (period_time, {{ vigil._group_columns(wanted.group_by) }}{{ column }}){{ ',' if not loop.last }}
+    {%- for column in columns.values() or [''] %}
+    (period_time{{ ', ' ~ column if column }}{% for _ in wanted.group_by %}, group_by_{{ loop.index }}{% endfor %}){{ ',' if not loop.last }}
     {%- endfor %}
   )
 ),
 
 valued as (
-  select
-    period_time, {{ vigil._group_columns(wanted.group_by) }}position, value_rows,
-    case position {%- for column in columns %} when {{ loop.index }} then {{ vigil.value_text(column, described[column].type) }}{% endfor %} end as value,
-    case position {%- for column in columns %} when {{ loop.index }} then {{ vigil._number_of(column, described[column]) }}{% endfor %} end as number,
-    case position {%- for column in columns %} when {{ loop.index }} then {{ vigil.is_nan(column) }}{% endfor %} end as is_nan
+  select period_time, {{ vigil._group_columns(wanted.group_by) }}position, value_rows, {{ vigil._value_columns(columns, described) }}
   from counted
 )
+{%- endmacro %}
+
+
+{% macro _approximated(wanted, described) %}
+{#- For columns with many values, which are not held one by one: the columns of `measured` before `top_values`, in one more scan. -#}
+{%- set columns = vigil._profiled_positions(wanted, true) -%}
+{%- set groups = 'period_time, ' ~ vigil._group_columns(wanted.group_by) ~ 'position' -%}
+sampled as (
+  select {{ groups }}, {{ vigil._value_columns(columns, described) }}
+  from period_rows
+  cross join profiled_columns
+  where is_approximate
+),
+
+sketched as (
+  select
+    {{ groups }},
+    count(*) as row_count,
+    count(*) - count(value) as nulls,
+    count(case when is_nan then 1 end) as nans,
+    approx_count_distinct(value) as distinct_values,
+    count(number) as numbers,
+    min(number) as least_number,
+    max(number) as greatest_number,
+    substr(coalesce(min_by(value, number), min(value)), 1, 100) as least_text,
+    substr(coalesce(max_by(value, number), max(value)), 1, 100) as greatest_text,
+    sum(number) as total,
+    sum(number) / nullif(count(number), 0) as mean,
+    case when max(abs(number)) < cast('Infinity' as double) then stddev_samp(case when abs(number) < cast('Infinity' as double) then number end) end as standard_deviation,
+    {{ vigil.approximate_quantiles('number', vigil._quantiles()) }} as quantiles
+  from sampled
+  group by {{ groups }}
+),
+
+approximated as (
+  select
+    {{ groups }}, row_count, nulls, nans, distinct_values, numbers, least_number, greatest_number, least_text, greatest_text, total, mean,
+    standard_deviation
+    {%- for name in vigil._quantiles() %}, {{ vigil.item_of('quantiles', loop.index) }} as {{ name }}{% endfor %}
+  from sketched
+)
+{%- endmacro %}
+
+
+{% macro _profiled_positions(wanted, are_approximate) %}
+  {#- {position: name in the source's rows} of the columns that are, or are not, approximate. -#}
+  {% set found = {} %}
+  {% for column in wanted.columns if (column in wanted.approximate) == are_approximate %}
+    {% set position = wanted.columns.index(column) + 1 %}
+    {% do found.update({position: 'column_name_' ~ position}) %}
+  {% endfor %}
+  {{ return(found) }}
+{% endmacro %}
+
+
+{% macro _value_columns(columns, described) -%}
+  {%- set cases = {'value': [], 'number': [], 'is_nan': []} -%}
+  {%- for position, column in columns.items() -%}
+    {%- do cases.value.append('when ' ~ position ~ ' then ' ~ vigil.value_text(column, described[column].type)) -%}
+    {%- do cases.number.append('when ' ~ position ~ ' then ' ~ vigil._number_of(column, described[column])) -%}
+    {%- do cases.is_nan.append('when ' ~ position ~ ' then ' ~ vigil.is_nan(column)) -%}
+  {%- endfor -%}
+  {%- set types = {'value': dbt.type_string(), 'number': 'double', 'is_nan': 'boolean'} -%}
+  {%- for name, whens in cases.items() %}
+    {{ 'case position ' ~ whens | join(' ') ~ ' end' if whens else 'cast(null as ' ~ types[name] ~ ')' }} as {{ name }}{{ ',' if not loop.last }}
+  {%- endfor -%}
 {%- endmacro %}
 
 

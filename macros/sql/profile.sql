@@ -194,3 +194,25 @@
 {% macro default__unnested(structs) -%}
   {{ vigil._unsupported_engine() }}
 {%- endmacro %}
+
+
+{#- An aggregate: an array of the quantiles that names such as p05 say. -#}
+{% macro approximate_quantiles(number, names) -%}
+  {{ return(adapter.dispatch('approximate_quantiles', 'vigil')(number, names)) }}
+{%- endmacro %}
+
+{% macro duckdb__approximate_quantiles(number, names) -%}
+  approx_quantile({{ number }}, [{{ vigil._fractions(names) }}])
+{%- endmacro %}
+
+{% macro spark__approximate_quantiles(number, names) -%}
+  percentile_approx({{ number }}, array({{ vigil._fractions(names) }}))
+{%- endmacro %}
+
+{% macro default__approximate_quantiles(number, names) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+{% macro _fractions(names) -%}
+  {%- for name in names %}0.{{ name[1:] }}{{ ', ' if not loop.last }}{% endfor -%}
+{%- endmacro %}

@@ -18,6 +18,7 @@ PSI = {"column_name": "x", "timestamp_column": "t", "window": "7 days", "baselin
 CHANGE = {"column_name": "x", "timestamp_column": "t"}
 PROFILED = CHANGE | {"profile": "ref('subject')"}
 PROFILED_RATIO = RATIO | {"profile": "ref('subject')"}
+PROFILED_PSI = PSI | {"profile": "ref('subject')"}
 ALLOWED = {"column_name": "x", "values": ["a", "b"]}
 LITERALS = "Accepted: a list of texts, of numbers, or of true and false; dates as texts"
 FUTURE = {"timestamp_column": "t"}
@@ -232,6 +233,27 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
         "buckets",
         5,
         "`buckets` is not an argument of this check. Accepted: column_name, timestamp_column, window",
+    ),
+    ("psi", PSI, "profile", "subject", "`profile` is 'subject'. Accepted: a relation: ref('model')"),
+    ("psi", PSI, "period", "day", "`period` is 'day'. Accepted: none without a `profile`"),
+    ("psi", PROFILED_PSI, "period", "month", "`period` is 'month'. Accepted: hour, day, week"),
+    ("psi", PROFILED_PSI, "bins", 5, "`bins` is 5. Accepted: 10 with a `profile`, whose histograms have ten bins"),
+    ("psi", PROFILED_PSI, "window", "36 hours", "`window` is '36 hours'. Accepted: a whole number of days, the period"),
+    ("psi", PROFILED_PSI, "window", "24 hours", "`window` is '24 hours'. Accepted: a whole number of days, the period"),
+    ("psi", PROFILED_PSI, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
+    (
+        "psi",
+        PROFILED_PSI | {"period": "week", "window": "1 week"},
+        "baseline_window",
+        "10 days",
+        "`baseline_window` is '10 days'. Accepted: a whole number of weeks, the period of the profile",
+    ),
+    (
+        "psi",
+        {name: value for name, value in PROFILED_PSI.items() if name != "baseline_window"},
+        "baseline",
+        "ref('subject')",
+        "Accepted: none with a `profile`, whose periods before the window are the baseline",
     ),
     ("null_rate_change", CHANGE, "column_name", None, "`column_name` is missing. Accepted: a column name"),
     ("null_rate_change", CHANGE, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),

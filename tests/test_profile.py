@@ -338,7 +338,11 @@ def test_approximate_columns(engine: Engine, tmp_path_factory: pytest.TempPathFa
         call = f"vigil.column_profile(ref('numbers'), timestamp_column='t', {columns}, approximate={approximate})"
         project.write(f"models/{name}_profile.sql", f"{{{{ {call} }}}}")
     arguments = {"timestamp_column": "t", "group_by": "g", "column_name": "x", "profile": "ref('some_profile')"}
-    wanted: dict[str, dict[str, Any]] = {"cardinality_change": {}, "new_values": {"baseline_periods": 1}}
+    wanted: dict[str, dict[str, Any]] = {
+        "cardinality_change": {},
+        "new_values": {"baseline_periods": 1},
+        "psi": {"window": "1 day", "baseline_window": "1 day"},
+    }
     tests = [{f"vigil.{check}": {"name": check, "arguments": arguments | more}} for check, more in wanted.items()]
     project.write_yaml("models/numbers.yml", {"models": [{"name": "numbers", "data_tests": tests}]})
     compiled(project, "run")
@@ -355,9 +359,10 @@ def test_approximate_columns(engine: Engine, tmp_path_factory: pytest.TempPathFa
     checks = compiled(project, "compile", "--select", "test_type:generic")
     for row in engine.rows(project.directory, checks["cardinality_change"]):
         assert (row["verdict"], row["detail"]) == ("pass", "counted by a sketch, to within a few percent")
-    for row in engine.rows(project.directory, checks["new_values"]):
-        assert row["verdict"] == "no_data"
-        assert "not all values of 2013-02-03" in row["detail"]
+    for check in ("new_values", "psi"):
+        for row in engine.rows(project.directory, checks[check]):
+            says = "the profile of 2013-02-03 is approximate, without values and bins"
+            assert (row["verdict"], row["detail"]) == ("no_data", says)
 
 
 def key_of(row: Row) -> tuple[Any, ...]:

@@ -1,14 +1,14 @@
-{% macro _compared_rows(check_name, model, columns, periods, group_by, profile, by_period=false) %}
+{% macro _compared_rows(check_name, model, columns, periods, group_by, profile, by_period=false, needs={}) %}
 {#- The rows of the tested period and of its baseline, with `is_tested`, or with `baseline_period`: 0 is the tested one, 1 the newest of
-    the baseline. They are the model's, or with a profile its rows, each of which stands for those of a period. -#}
-{%- set ranges = [periods.tested] + (periods.baseline if by_period or profile else vigil._adjoined(periods.baseline)) -%}
+    the baseline. They are the model's, or with a profile its rows, each of which stands for those of a period, as far as it has what
+    the check `needs`, see `_profile_gap`. -#}
+{%- set ranges = [periods.tested] + (periods.baseline if by_period else vigil._adjoined(periods.baseline)) -%}
 {%- set in_ranges = [] -%}
 {%- for range in ranges -%}
-  {%- set name = vigil.text_literal(vigil._period_name(range.start, periods.period)) if profile -%}
-  {%- do in_ranges.append('period_start = ' ~ name if profile else vigil._in_range(range.start, range.end, periods.accept_dates)) -%}
+  {%- do in_ranges.append(vigil._in_periods(range, periods.period) if profile else vigil._in_range(range.start, range.end, periods.accept_dates)) -%}
 {%- endfor -%}
 {%- if profile -%}
-{{ vigil._profile_rows(check_name, profile, columns, periods, group_by) }}
+{{ vigil._profile_rows(profile, columns, periods, group_by, needs) }}
 {%- else -%}
 source_rows as {{ vigil.inlined() }} (
   {{ vigil._source_rows(check_name, model, dict(columns, group_by=group_by)) }}

@@ -35,10 +35,8 @@ counts as (
 {%- endmacro %}
 
 
-{% macro _psi_bins(bins, kind, max_categories, group_by) %}
-{#- Bins are fixed by the baseline. Numbers: bin k holds the values with k of the baseline's quantiles below them; a value that makes
-    up a bin's share of the baseline or more is a bin of its own, so that a column of few values shows a shift to either side.
-    Categories: the most frequent ones of the baseline, and one bin for the rest. Null: -2, NaN: -1. #}
+{% macro _psi_classified(kind) %}
+{#- From CTE `counts`: a row for each value, with its bin where that is null's, -2, or NaN's, -1. #}
 {%- set categorical = {
   'numeric': 'case when ' ~ vigil._is_ordered('column_name') ~ ' then false else '
     ~ vigil._type_error('column_name', 'column_name', 'a number, a date or a timestamp, because kind is numeric') ~ ' end',
@@ -52,14 +50,20 @@ classified as (
     case when column_name is null then -2 when {{ vigil.is_nan('column_name') }} then -1 end as special_bin,
     case when column_name is null or {{ vigil.is_nan('column_name') }} then 0 else cast(baseline_rows as double) end as value_rows
   from counts
-),
+)
+{%- endmacro %}
 
+
+{% macro _psi_bins(bins, max_categories, group_by, profile=none) %}
+{#- From CTE `classified`. Bins are fixed by the baseline. Numbers: bin k holds the values with k of the baseline's quantiles below
+    them; a value that makes up a bin's share of the baseline or more is a bin of its own, so that a column of few values shows a shift
+    to either side. Categories: the most frequent ones of the baseline, and one bin for the rest. #}
 ranked as (
   select
     *,
     {#- For a category its rank, for a number the baseline's rows up to it: one sort serves both. #}
     sum(case when is_categorical then 1 else value_rows end) over (
-      {{ vigil._partition(group_by) }} order by case when is_categorical then -value_rows else 0 end, column_name
+      {{ vigil._partition(group_by) }} order by case when is_categorical then -value_rows else 0 end, {{ 'number, ' if profile }}column_name
       rows between unbounded preceding and current row
     ) as position,
     nullif(sum(value_rows) over ({{ vigil._partition(group_by) }}), 0) as all_rows
@@ -71,8 +75,8 @@ binned as (
     {{ vigil._group_columns(group_by) }}
     bin,
     max(is_categorical) as is_categorical,
-    min(case when baseline_rows > 0 then column_name end) as least_value,
-    max(case when baseline_rows > 0 then column_name end) as greatest_value,
+    {{ 'min(least_value)' if profile else 'min(case when baseline_rows > 0 then column_name end)' }} as least_value,
+    {{ 'max(greatest_value)' if profile else 'max(case when baseline_rows > 0 then column_name end)' }} as greatest_value,
     cast(sum(baseline_rows) as double) as baseline_rows,
     cast(sum(window_rows) as double) as window_rows
   from (
@@ -100,6 +104,8 @@ binned as (
     when bin = -1 then 'NaN'
     when is_categorical and bin = 0 then 'others'
     when least_value = greatest_value then {{ least }}
+    when least_value is null then 'up to ' || {{ greatest }}
+    when greatest_value is null then 'above ' || {{ least }}
     else {{ least }} || ' to ' || {{ greatest }}
   end || ': ' || {{ vigil._percentage('expected') }} || ' to ' || {{ vigil._percentage('actual') }} || ' adds ' || {{ vigil._decimal_text('contribution', 4) }}
 {%- endmacro %}

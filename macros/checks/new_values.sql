@@ -14,7 +14,7 @@
   {% set values = [] %}
   {% for _ in columns.column_name %}{% do values.append('column_name_' ~ loop.index) %}{% endfor %}
 
-with {{ vigil._compared_rows('new_values', model, columns, periods, group_by, profile) }},
+with {{ vigil._compared_rows('new_values', model, columns, periods, group_by, profile, needs={'all_values': 'true'}) }},
 
 counted as (
   select

@@ -12,7 +12,7 @@
 {% endmacro %}
 
 
-{% macro _profile_rows(check_name, profile, columns, periods, group_by) %}
+{% macro _profile_rows(profile, columns, periods, group_by, needs) %}
 {%- set of_grain = 'grain = ' ~ vigil.text_literal(vigil._grain(periods.period, columns.timestamp_column, group_by)) -%}
 {%- set column = vigil._profiled_column(columns) -%}
 {%- set of_column = of_grain ~ (' and column_name = ' ~ vigil.text_literal(column) if column) -%}
@@ -28,7 +28,7 @@ profile_rows as (
   {{ "group by segment, period_start" if not column }}
 ),
 
-{{ vigil._profile_gap(check_name, profile, columns, periods, group_by, of_column) }},
+{{ vigil._profile_gap(profile, columns, periods, group_by, of_column, needs) }},
 
 source_rows as (
   select * from profile_rows where row_count > 0
@@ -36,10 +36,10 @@ source_rows as (
 {%- endmacro %}
 
 
-{% macro _profile_gap(check_name, profile, columns, periods, group_by, of_column) %}
-{#- Why the profile cannot answer, or null. What it is no profile of is an error, because no run of it would help. -#}
-{%- set names = [] -%}
-{%- for range in [periods.tested] + periods.baseline %}{% do names.append(vigil._period_name(range.start, periods.period)) %}{% endfor -%}
+{% macro _profile_gap(profile, columns, periods, group_by, of_column, needs) %}
+{#- Why the profile cannot answer, or null. What it is no profile of is an error, because no run of it would help.
+    `needs.all_values` is a condition for the rows that must have all values, `needs.bins` says that histograms are added up; an approximate profile has neither. -#}
+{%- set names = vigil._period_names(vigil._adjoined([periods.tested] + periods.baseline), periods.period) -%}
 {%- set grain = vigil._grain(periods.period, columns.timestamp_column, group_by) -%}
 periods as (
   select
@@ -48,11 +48,19 @@ periods as (
     max(grain) as some_grain,
     count(case when grain = {{ vigil.text_literal(grain) }} then 1 end) as grain_rows,
     count(case when {{ of_column }} then 1 end) as column_rows,
-    count(case when {{ of_column }} and not has_all_values then 1 end) as cut_rows
+    count(case when {{ of_column }} and not has_all_values{{ ' and (' ~ needs.all_values ~ ')' if needs.all_values }} then 1 end) as cut_rows,
+    min(case when {{ of_column }} then bins end) as least_bins,
+    max(case when {{ of_column }} then bins end) as greatest_bins,
+    max(case when {{ of_column }} and is_approximate then period_start end) as approximate_period
   from (
-    select period_start, grain, column_name, has_all_values, 0 as is_needed from {{ vigil._wrapped(profile) }} as profile
+    select
+      period_start, grain, column_name, kind, is_approximate, has_all_values,
+      {#- Without a number yet there are no edges. #}
+      {{ "case when edges is not null or kind = 'other' then concat_ws(' ', kind, cast(edges as " ~ dbt.type_string() ~ ")) end" if needs.bins else 'null' }} as bins,
+      0 as is_needed
+    from {{ vigil._wrapped(profile) }} as profile
     union all
-    select period_start, null, null, null, 1 from ({{ vigil._period_rows(names) }}) as needed
+    select period_start, null, null, null, null, null, null, 1 from ({{ vigil._period_rows(names) }}) as needed
   ) as all_periods
   group by period_start
 ),
@@ -66,7 +74,10 @@ lacking as (
     count(case when is_needed = 1 and column_rows = 0 then 1 end) as periods,
     min(case when is_needed = 1 and column_rows = 0 then period_start end) as first_period,
     max(case when is_needed = 1 and column_rows = 0 then period_start end) as last_period,
-    max(case when is_needed = 1 and cut_rows > 0 then period_start end) as cut_period
+    max(case when is_needed = 1 and cut_rows > 0 then period_start end) as cut_period,
+    min(case when is_needed = 1 then least_bins end) as least_bins,
+    max(case when is_needed = 1 then greatest_bins end) as greatest_bins,
+    max(case when is_needed = 1 then approximate_period end) as approximate_period
   from periods
 ),
 
@@ -86,7 +97,11 @@ profile_gap as (
           else '; dbt run --select {{ profile.identifier }}'
         end
       )
-      {%- if check_name == 'new_values' %}
+      {%- if needs %}
+      when approximate_period is not null then concat('the profile of ', approximate_period, ' is approximate, without values and bins')
+      {%- endif %}
+      when least_bins <> greatest_bins then 'the bins of the profile differ between periods; dbt run --full-refresh --select {{ profile.identifier }}'
+      {%- if needs.all_values %}
       when cut_period is not null then concat('the profile has not all values of ', cut_period, ': max_values is too small')
       {%- endif %}
     end as gap

@@ -24,6 +24,26 @@
 {% endmacro %}
 
 
+{% macro _period_names(ranges, period) %}
+  {#- The names of all periods in ranges of whole ones. -#}
+  {% set names = [] %}
+  {% for span in ranges %}
+    {% set next = namespace(start=span.start) %}
+    {% for _ in range((span.end - span.start).total_seconds() | int // (3600 if period == 'hour' else 82800) + 1) if next.start < span.end %}
+      {% do names.append(vigil._period_name(next.start, period)) %}
+      {% set next.start = vigil._periods_before(next.start, period, -1, period != 'hour') %}
+    {% endfor %}
+  {% endfor %}
+  {{ return(names) }}
+{% endmacro %}
+
+
+{% macro _in_periods(span, period) -%}
+  {#- A condition on a profile's rows, as _in_range is one on a table's. -#}
+  period_start >= {{ vigil.text_literal(vigil._period_name(span.start, period)) }} and period_start < {{ vigil.text_literal(vigil._period_name(span.end, period)) }}
+{%- endmacro %}
+
+
 {% macro _newest_profiled(grain, period) %}
   {#- The name of the newest period that is profiled, or none. It is looked for among the last 40 first, so that its cost does not grow. -#}
   {% set recent = vigil._periods_before(vigil._period_start(vigil.as_of(), period), period, 40, period != 'hour') %}

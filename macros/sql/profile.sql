@@ -86,6 +86,24 @@
 {%- endmacro %}
 
 
+{#- The other way round, to the second. -#}
+{% macro epoch_text(seconds) -%}
+  {{ return(adapter.dispatch('epoch_text', 'vigil')(seconds)) }}
+{%- endmacro %}
+
+{% macro duckdb__epoch_text(seconds) -%}
+  regexp_replace(cast(make_timestamp(try_cast({{ seconds }} * 1000000 as bigint)) as text), ' 00:00:00$', '')
+{%- endmacro %}
+
+{% macro spark__epoch_text(seconds) -%}
+  regexp_replace(cast({{ vigil._spark_wall_clock('cast(' ~ seconds ~ ' as bigint) * 1000000') }} as string), ' 00:00:00$', '')
+{%- endmacro %}
+
+{% macro default__epoch_text(seconds) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+
 {#- An instant in UTC, because the session's zone may be another tomorrow. -#}
 {% macro value_text(column, type) -%}
   {{ return(adapter.dispatch('value_text', 'vigil')(column, type | lower)) }}

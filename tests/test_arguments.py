@@ -22,6 +22,9 @@ PROFILED_PSI = PSI | {"profile": "ref('subject')"}
 ALLOWED = {"column_name": "x", "values": ["a", "b"]}
 LITERALS = "Accepted: a list of texts, of numbers, or of true and false; dates as texts"
 FUTURE = {"timestamp_column": "t"}
+SLOTS = {"timestamp_column": "t"}
+UPDATES = {"column_name": "x", "key": "id", "sequence_column": "lsn"}
+SIZE = "Accepted: a number and a unit: B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 10 GB"
 TREND = {"column_name": "x", "timestamp_column": "t", "window": "15 minutes", "max_slope": 5}
 VOLUME = {"timestamp_column": "t"}
 
@@ -146,6 +149,14 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
     ("future_rate", FUTURE, "max_rate", -1, "`max_rate` is -1. Accepted: a number from 0 to 1"),
     ("future_rate", FUTURE, "future_tolerance", 5, "`future_tolerance` is 5. Accepted: a number"),
     ("future_rate", FUTURE, "window", "1 day", "`window` is not an argument of"),
+    ("replication_slot_lag", SLOTS, "max_size", 10, f"`max_size` is 10. {SIZE}"),
+    ("replication_slot_lag", SLOTS, "max_size", "10 Gb", f"`max_size` is '10 Gb'. {SIZE}"),
+    ("replication_slot_lag", SLOTS, "max_size", "-1 GB", f"`max_size` is '-1 GB'. {SIZE}"),
+    ("replication_slot_lag", SLOTS, "active_column", True, "`active_column` is True. Accepted: a column name"),
+    ("replication_slot_lag", SLOTS, "window", 15, "`window` is 15. Accepted: a number above 0 and a unit"),
+    ("null_on_update_rate", UPDATES, "key", None, "`key` is missing. Accepted: a column name, or a list of them"),
+    ("null_on_update_rate", UPDATES, "sequence_column", None, "`sequence_column` is missing. Accepted: a column name"),
+    ("null_on_update_rate", UPDATES, "updates", "u", f"`updates` is 'u'. {LITERALS}"),
     ("orphan_rate", ORPHANS, "to_where", False, "`to_where` is False. Accepted: a condition in SQL"),
     ("orphan_rate", ORPHANS, "to_where", " ", "`to_where` is ' '. Accepted: a condition in SQL"),
     ("orphan_rate", ORPHANS, "to_where", "{{ typo }}", "`to_where` is missing. Accepted: a condition in SQL"),
@@ -387,6 +398,8 @@ def test_wrong_argument(
         ("null_rate", NULL_RATE),
         ("freshness", FRESHNESS),
         ("future_rate", FUTURE),
+        ("replication_slot_lag", SLOTS),
+        ("null_on_update_rate", UPDATES),
         ("row_count_ratio", RATIO),
         ("orphan_rate", ORPHANS),
         ("psi", PSI),

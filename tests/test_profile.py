@@ -329,7 +329,7 @@ def test_a_profile_of_a_table_that_is_not_there_is_compiled(project: Project) ->
 
 
 def test_approximate_columns(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Exact are all counts, the range and the moments; distinct values and quantiles are near; the rest is not there."""
+    """Exact are counts, the range and the moments; distinct values and quantiles are near; the rest is not there."""
     project = Project(tmp_path_factory.mktemp(f"approximate_{engine.name}_", numbered=False), engine)
     project = replace_vars(project, vigil_as_of="2013-02-04")
     project.write("models/numbers.sql", select(engine, NUMBERS, ROWS))

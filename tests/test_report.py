@@ -59,6 +59,18 @@ def measurement(
             "rate of rows in the future 25% (1 of 4 rows with a time), at most 0%",
         ),
         (measurement("future_rate", None, 0, 0, upper=0), "no data: no row has a time, at most 0%"),
+        (
+            measurement("replication_slot_lag", 1.23456789e10, 1.23456789e10, 1, upper=10**10),
+            "retained 12.35 GB, at most 10 GB",
+        ),
+        (
+            measurement("replication_slot_lag", 10_000_000_001.0, 10_000_000_001, 1, upper=10**10),
+            "retained 10.000000001 GB, at most 10 GB",
+        ),
+        (
+            measurement("null_on_update_rate", 0.5, 1, 2, upper=0),
+            "nulls after an update 50% (1 of 2 updates of a value), at most 0%",
+        ),
         (measurement("psi", 0.2000004, 900, 3600, upper=0.2), "PSI 0.2000004 (900 rows against 3,600), at most 0.2"),
         (measurement("psi", None, 9, 36, upper=0.2), "no data: too few values, in 9 rows against 36, at most 0.2"),
         (measurement("new_check", 3.0, 3, 1), "new_check 3 (3 of 1), anything"),

@@ -93,8 +93,9 @@ def flights() -> list[Check]:
     by_origin: dict[str, Any] = {"group_by": "origin"}
     flew, arrived = "dep_time is not null", "air_time is not null"
     return [
-        table_check("freshness", "sched_dep_at", max_age="1 hour"),
-        table_check("freshness", "sched_dep_at", max_age="3 hours", **by_origin),
+        table_check("freshness", "sched_dep_at", max_age="1 hour", calendar="us"),
+        table_check("freshness", "sched_dep_at", max_age="3 hours", calendar="us", **by_origin),
+        table_check("future_rate", "sched_dep_at"),
         table_check("row_count_ratio", "sched_dep_at", min_ratio=0.84, max_ratio=1.2, **weeks),
         table_check("row_count_ratio", "sched_dep_at", min_ratio=0.8, max_ratio=1.35, **weeks, **by_origin),
         table_check("volume_anomaly", "sched_dep_at", max_score=5, calendar="us"),
@@ -154,6 +155,7 @@ def orders() -> list[Check]:
     return [
         table_check("freshness", t.day, max_age="1 day"),
         table_check("freshness", t.day, max_age="1 day", **by_priority),
+        table_check("future_rate", t.day),
         table_check("row_count_ratio", t.day, baseline_periods=28, min_ratio=0.85, max_ratio=1.15),
         table_check("row_count_ratio", t.day, baseline_periods=28, min_ratio=0.65, max_ratio=1.3, **by_priority),
         table_check("volume_anomaly", t.day, seasonality="none", baseline_periods=28, max_score=3.5),
@@ -186,6 +188,7 @@ def lineitem() -> list[Check]:
     return [
         table_check("freshness", t.day, max_age="1 day"),
         table_check("freshness", t.day, max_age="1 day", **by_mode),
+        table_check("future_rate", t.day),
         table_check("row_count_ratio", t.day, baseline_periods=28, min_ratio=0.9, max_ratio=1.1),
         table_check("row_count_ratio", t.day, baseline_periods=28, min_ratio=0.8, max_ratio=1.2, **by_mode),
         table_check("volume_anomaly", t.day, seasonality="none", baseline_periods=28, max_score=3.5),

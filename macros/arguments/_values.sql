@@ -70,6 +70,15 @@
 {%- endmacro %}
 
 
+{% macro _size(argument, value) %}
+  {#- Bytes. -#}
+  {% set parts = modules.re.match('^([0-9]+(?:[.][0-9]+)?) ?(B|[kKMGT]B|[KMGT]iB)$', value | string | trim) %}
+  {% if not parts %}{% do vigil._invalid(argument, value, 'a number and a unit: B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 10 GB') %}{% endif %}
+  {% set unit = parts.group(2) | upper %}
+  {{ return((parts.group(1) | float * (1024 if 'I' in unit else 1000) ** 'BKMGT'.index(unit[0])) | int) }}
+{% endmacro %}
+
+
 {% macro _literals(argument, value) %}
   {#- {'literals': texts, numbers or truth values as SQL, 'accepted_type': a condition on column_name's type, 'accepted': in words}.
       Texts are compared with numbers and times in each engine's own way, which no check can rest on. -#}

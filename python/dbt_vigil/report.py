@@ -80,6 +80,8 @@ def why(m: Measurement) -> str:
         "future_rate": (f"{rows} of {of} rows with a time", "no row has a time"),
         "row_count_ratio": (f"{rows} rows against {of}", f"{rows} rows against none in the baseline"),
         "null_rate": (f"{rows} of {of} rows", "no rows"),
+        "null_on_update_rate": (f"{rows} of {of} updates of a value", "no updates of a value"),
+        "replication_slot_lag": ("", "not measured"),
         "orphan_rate": (f"{rows} of {of} rows with a key", "no rows with a key"),
         "psi": (f"{rows} rows against {of}", f"too few values, in {rows} rows against {of}"),
         "volume_anomaly": (f"{rows} rows, the median is {of}", f"{rows} rows, too few periods to compare with"),
@@ -99,6 +101,8 @@ _SUBJECTS = {
     "future_rate": ("rate of rows in the future", ""),
     "row_count_ratio": ("row count", " of the baseline average"),
     "null_rate": ("null rate", ""),
+    "null_on_update_rate": ("nulls after an update", ""),
+    "replication_slot_lag": ("retained", ""),
     "orphan_rate": ("orphan rate", ""),
     "psi": ("PSI", ""),
     "volume_anomaly": ("row count", " robust standard deviations from the median"),
@@ -113,10 +117,12 @@ _SUBJECTS = {
 
 
 _SHARES = (
-    "future_rate", "null_rate", "orphan_rate", "allowed_values", "new_values",
+    "future_rate", "null_rate", "null_on_update_rate", "orphan_rate", "allowed_values", "new_values",
     "null_rate_change", "cardinality_change", "range_change",
 )  # fmt: skip
 """Checks whose values are written as percentages."""
+_SIZES = ("replication_slot_lag",)
+"""Checks whose values are bytes."""
 
 
 def _in_future(m: Measurement) -> str:
@@ -134,7 +140,7 @@ def _candidates(check_name: str, value: Decimal) -> Iterator[tuple[str, Decimal]
             shown = Decimal(round(value / step) * step)
             yield _duration(shown), shown
     else:
-        scale, unit = (100, "%") if check_name in _SHARES else (1, "")
+        scale, unit = _unit(check_name)
         for digits in range(1 if scale == 100 else 2, 12):
             number = round(value * scale, digits)
             yield f"{_plain(number)}{unit}", number / scale
@@ -143,7 +149,15 @@ def _candidates(check_name: str, value: Decimal) -> Iterator[tuple[str, Decimal]
 def _exact(check_name: str, value: Decimal) -> str:
     if check_name == "freshness":
         return _duration(value)
-    return f"{_plain(value * 100)}%" if check_name in _SHARES else _plain(value)
+    scale, unit = _unit(check_name)
+    return f"{_plain(value * scale)}{unit}"
+
+
+def _unit(check_name: str) -> tuple[Decimal, str]:
+    """What a value is written in: how many of it are 1, and its name."""
+    if check_name in _SHARES:
+        return Decimal(100), "%"
+    return (Decimal("1e-9"), " GB") if check_name in _SIZES else (Decimal(1), "")
 
 
 def _duration(seconds: Decimal) -> str:

@@ -232,6 +232,13 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
     ("psi", PSI, "profile", "subject", "`profile` is 'subject'. Accepted: a relation: ref('model')"),
     ("psi", PSI, "period", "day", "`period` is 'day'. Accepted: none without a `profile`"),
     ("psi", PSI, "pinned_baseline", "  ", "`pinned_baseline` is '  '. Accepted: a name of your choice"),
+    (
+        "psi",
+        PSI | {"pinned_baseline": "a"},
+        "baseline_window",
+        "soon",
+        "`baseline_window` is 'soon'. Accepted: a number",
+    ),
     ("psi", PSI, "pinned_baseline", 1, "`pinned_baseline` is 1. Accepted: a name of your choice"),
     ("psi", PROFILED_PSI, "pinned_baseline", "a", "`pinned_baseline` is 'a'. Accepted: none with a `profile`"),
     ("psi", PROFILED_PSI, "period", "month", "`period` is 'month'. Accepted: hour, day, week"),

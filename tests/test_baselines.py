@@ -20,7 +20,7 @@ from tests.test_psi import EVENTS
 NAME = 'it\'s \\ "mine"'
 RAW = {"column_name": "x", "timestamp_column": "d", "window": "7 days", "baseline_window": "28 days", "min_rows": 1}
 PINNED = RAW | {"pinned_baseline": NAME}
-OTHERS = {
+OTHERS: dict[str, dict[str, Any]] = {
     "other_bins": {"bins": 5},
     "other_kind": {"kind": "categorical"},
     "other_categories": {"max_categories": 3},
@@ -192,6 +192,14 @@ def test_a_stored_plan_reads_the_pin_anew(shop: Shop) -> None:
     assert value == pytest.approx(8.288544332941907, rel=1e-9)
 
 
+@pytest.mark.parametrize("key", ["project_name", "target_name"])
+def test_projects_and_targets_do_not_mix(shop: Shop, key: str) -> None:
+    baseline(shop, "pin", NAME, "--as-of", "2013-02-03")
+    shop.rows(f"update vigil_baseline_log set {key} = 'another'")
+    assert judged(shop)["checks"][0]["status"] == "no_data"
+    assert baseline(shop, "show", "--json") == []
+
+
 def same(shop: Shop) -> None:
     write_tests(shop.project, {"one": PINNED, "two": PINNED | {"max_psi": 1}})
 
@@ -227,6 +235,13 @@ def test_what_is_pinned(shop: Shop, name: str, change: Callable[[Shop], None], c
     change(shop)
     answer = shop.vigil("baseline", "pin", name, "--as-of", "2013-02-03")
     assert (answer.code, says in answer.text) == (code, True), answer.text
+
+
+def test_the_moment_is_read_in_the_time_zone_of_the_checks(shop: Shop) -> None:
+    said = baseline(shop, "pin", NAME, "--as-of", "2013-02-03", "--vars", "{vigil_timezone: America/New_York}")
+    assert said == f"vigil: pinned {NAME} as of 2013-02-03T05:00:00+00:00: 560 rows in 10 bins\n"
+    answer = shop.vigil("baseline", "pin", NAME, "--as-of", "yesterday")
+    assert (answer.code, "`vigil_as_of` is yesterday" in answer.text) == (2, True)
 
 
 def test_what_is_not_pinned_is_named(shop: Shop) -> None:

@@ -1,8 +1,9 @@
-{% macro _psi_pin(given, model, baseline, column, kind, bins, max_categories, group_by, profile) %}
+{% macro _psi_pin(given, model, baseline_window, baseline, column, kind, bins, max_categories, group_by, profile) %}
   {#- {'name', 'facts': what a pin must be of, by the columns of the record}, or none without a pinned baseline. -#}
   {% if given is none %}{{ return(none) }}{% endif %}
   {% if given is not string or not given | trim %}{% do vigil._invalid('pinned_baseline', given, 'a name of your choice') %}{% endif %}
   {% if profile %}{% do vigil._invalid('pinned_baseline', given, 'none with a `profile`') %}{% endif %}
+  {% if not baseline %}{% do vigil._duration('baseline_window', baseline_window) %}{% endif %}
   {{ return({'name': given, 'facts': vigil._pinned_facts(baseline or model, column, kind, bins, max_categories, group_by)}) }}
 {% endmacro %}
 

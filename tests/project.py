@@ -75,6 +75,13 @@ class Project:
         finally:
             self.engine.release()
 
+    def operate(self, macro: str, **arguments: Any) -> None:
+        """Runs a macro, as `dbt run-operation` does; its error is raised."""
+        run = self.run("run-operation", macro, "--args", yaml.safe_dump(arguments))
+        if not run.success:
+            reason = run.exception or [result.message for result in run.result.results]  # type: ignore[union-attr]
+            raise RuntimeError(reason)
+
     def test_results(self, result: dbtRunnerResult) -> dict[str, TestResult]:
         """The results of a run's data tests, by the test's name. A run that never got to its tests raises."""
         if not isinstance(result.result, RunExecutionResult):

@@ -51,7 +51,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 MODELS = ["check_runs", "check_registry", "invocations", "check_status", "overdue_checks"]
-LOGS = ["vigil_check_log", "vigil_registry_log", "vigil_invocation_log"]
+LOGS = ["vigil_check_log", "vigil_registry_log", "vigil_invocation_log", "vigil_baseline_log"]
 
 
 def test_every_check_passes(built: dict[str, Any]) -> None:

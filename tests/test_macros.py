@@ -17,7 +17,7 @@ from dbt.compilation import Compiler
 from dbt.context.providers import generate_runtime_macro_context
 from dbt.contracts.graph.nodes import GenericTestNode
 
-from dbt_vigil.capturing import captured_kwargs, captured_record
+from dbt_vigil.capturing import captured_checks, captured_kwargs, captured_tables
 from dbt_vigil.macros import PackageMacros
 from dbt_vigil.project import VigilError
 from tests.case_table import DEFAULT_VARS, Case, load_cases
@@ -60,6 +60,15 @@ OTHERS = [
         "new_values",
         {"column_name": "x", "timestamp_column": "t", "period": "hour", "profile": "ref('parents')"},
         vars=NEW_YORK,
+    ),
+    _case(
+        "against_a_pin", "psi",
+        {**WINDOWED, "column_name": "x", "baseline_window": "28 days", "pinned_baseline": "it's \\"},
+        config={"where": "x > 1"},
+    ),
+    _case(
+        "from_a_profile_of_weeks", "psi",
+        {**WINDOWED, "column_name": "x", "baseline_window": "4 weeks", "period": "week", "profile": "ref('parents')"},
     ),
     _case("segments", "freshness", {"timestamp_column": "t", "max_age": "26 hours", "group_by": ["x", "t"]}),
     _case("a_variable", "null_rate", {"column_name": "x", "max_rate": "{{ var('rate', 0.25) }}", **WINDOWED}),
@@ -113,7 +122,8 @@ class Compiled:
     run_started_at: Any = None
     kwargs: dict[str, Any] = field(default_factory=dict)
     sql: dict[tuple[str, str | None], str] = field(default_factory=dict)
-    record: dict[str, Any] = field(default_factory=dict)
+    checks: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
     recorded_at: str = ""
     statements: list[str] = field(default_factory=list)
 
@@ -142,15 +152,16 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             found.sql[node.name, moment] = str(node.compiled_code)
             if moment == "2000-01-01":
                 found.kwargs[node.name] = json.loads(json.dumps(captured_kwargs(node, self.config, manifest)))
-        if not found.record:
+        if not found.checks:
             found.run_started_at = tracking.active_user.run_started_at  # type: ignore[union-attr]
-            found.record = json.loads(json.dumps(captured_record(self.config, manifest)))
+            found.checks = json.loads(json.dumps(captured_checks(self.config, manifest)))
+            found.tables = captured_tables(self.config, manifest)
             self.config.cli_vars = {}
             macro = manifest.macros["macro.vigil._statements"]
             vigil = generate_runtime_macro_context(macro, self.config, manifest, "cases")["vigil"]
             run = vigil["_new_run"](**FACTS)
             found.recorded_at = run["recorded_at"]
-            found.statements = vigil["_statements"](run, RESULTS, _checks(found.record), [], {})
+            found.statements = vigil["_statements"](run, RESULTS, _checks(found.checks), [], {})
         return node
 
     with pytest.MonkeyPatch.context() as patched:
@@ -172,12 +183,21 @@ def _variables(case: Case, moment: str | None) -> dict[str, Any]:
     return variables if moment is None else variables | {"vigil_as_of": moment}
 
 
-def _checks(record: dict[str, Any]) -> dict[str, Any]:
-    return {"test.cases.a": dict(next(iter(record["checks"].values())), owner="Ada O'Neil", runbook="https://x.org")}
+def _checks(checks: dict[str, Any]) -> dict[str, Any]:
+    return {"test.cases.a": dict(next(iter(checks.values())), owner="Ada O'Neil", runbook="https://x.org")}
 
 
 def _macros(compiled: Compiled, variables: dict[str, Any], cache: Path) -> PackageMacros:
-    return PackageMacros(compiled.engine, variables, compiled.run_started_at, directory=REPO / "macros", cache=cache)
+    return PackageMacros(
+        compiled.engine,
+        variables,
+        compiled.run_started_at,
+        directory=REPO / "macros",
+        cache=cache,
+        tables=compiled.tables,
+        project_name="cases",
+        target_name=compiled.engine,
+    )
 
 
 @pytest.mark.parametrize("case", [*CASES, *PERIODS, *OTHERS], ids=lambda case: case.id)
@@ -198,8 +218,7 @@ def test_arguments_that_hang_on_the_moment_are_refused(case: Case, compiled: Com
 
 
 def test_the_record_s_statements_are_those_of_dbt(compiled: Compiled, cache: Path) -> None:
-    record = compiled.record | {"checks": _checks(compiled.record)}
-    statements = _macros(compiled, {}, cache).record_statements(FACTS, RESULTS, record)
+    statements = _macros(compiled, {}, cache).record_statements(FACTS, RESULTS, _checks(compiled.checks))
     recorded_at = statements[-1].split("recorded_at = timestamp '")[1].split("'")[0]
     expected = [statement.strip() for statement in compiled.statements]
     assert [statement.replace(recorded_at, compiled.recorded_at) for statement in statements] == expected
@@ -207,10 +226,10 @@ def test_the_record_s_statements_are_those_of_dbt(compiled: Compiled, cache: Pat
     assert "Ada O" in statements[0]
 
 
-def test_the_captured_record_has_every_check(compiled: Compiled) -> None:
-    names = {check["check_name"] for check in compiled.record["checks"].values()}
+def test_every_check_is_captured(compiled: Compiled) -> None:
+    names = {check["check_name"] for check in compiled.checks.values()}
     assert {name for name, _ in compiled.sql} <= names
-    assert all(check["fingerprint"] for check in compiled.record["checks"].values())
+    assert all(check["fingerprint"] for check in compiled.checks.values())
 
 
 def test_a_wrong_moment_is_an_error(compiled: Compiled, cache: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -94,7 +94,15 @@ def psi(sides: Sides, bin_of: Callable[[Any], Any]) -> float | None:
     return float(np.sum((a - e) * np.log(a / e)))
 
 
-SAMPLES = {"x": numeric_sample, "k": constant_sample, "name": categorical_sample}
+def time_sample(rng: np.random.Generator) -> Sample:
+    return [
+        None if x is None or abs(x) > 1e6 or x != x else datetime(2013, 1, 1) + timedelta(hours=x)
+        for x in numeric_sample(rng)
+    ]
+
+
+SAMPLES = {"x": numeric_sample, "k": constant_sample, "name": categorical_sample, "at": time_sample}
+TYPES = {"name": "varchar", "at": "timestamp"}
 ARGUMENTS = {
     "timestamp_column": "d", "window": "7 days", "baseline_window": "28 days", "group_by": "segment",
     "max_categories": MAX_CATEGORIES, "epsilon": EPSILON, "min_rows": 1,
@@ -121,7 +129,7 @@ def judged(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Judged:
         for column, sample in SAMPLES.items()
     }
     project = Project(directory, engine, {"vigil_as_of": "2013-02-10"})
-    tests = {}
+    tests: dict[str, dict[str, Any]] = {}
     for column, of_column in samples.items():
         rows = [
             (segment, SIDES[side][0] + timedelta(days=int(rng.integers(SIDES[side][1]))), value)
@@ -129,7 +137,7 @@ def judged(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Judged:
             for side, values in sides.items()
             for value in values
         ]
-        write_rows(project, f"samples_{column}", "varchar" if column == "name" else "double", rows)
+        write_rows(project, f"samples_{column}", TYPES.get(column, "double"), rows)
         project.write(
             f"models/profile_{column}.sql",
             f"{{{{ vigil.column_profile(ref('samples_{column}'), timestamp_column='d', columns='x', "
@@ -138,7 +146,12 @@ def judged(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Judged:
         tests[f"samples_{column}"] = {
             f"raw_{column}": ARGUMENTS | {"bins": BINS},
             f"profiled_{column}": ARGUMENTS | {"profile": f"ref('profile_{column}')"},
+            f"pinned_{column}": ARGUMENTS | {"bins": BINS, "pinned_baseline": f'{column}\'s \\ "baseline"'},
         }
+    categories = ARGUMENTS | {"kind": "categorical"}
+    tests["samples_x"] |= {
+        "raw_categories": categories, "pinned_categories": categories | {"pinned_baseline": "categories"}
+    }  # fmt: skip
     found = values_of(project, tests)
     return Judged(samples, {name: {row["segment"]: row["value"] for row in rows} for name, rows in found.items()})
 
@@ -170,13 +183,31 @@ def values_of(project: Project, tests: dict[str, dict[str, Any]]) -> dict[str, l
     project.write_yaml("models/tests.yml", {"models": models})
     run: Any = project.run("run")
     assert run.success, run.exception or [result.message for result in run.result]
+    for name in {
+        arguments["pinned_baseline"]
+        for of in tests.values()
+        for arguments in of.values()
+        if "pinned_baseline" in arguments
+    }:
+        pin(project, name, "2013-02-03")
     results = project.test_results(project.run("compile", "--select", "test_type:generic"))
     return {
         name: project.engine.rows(project.directory, results[name].compiled_sql) for of in tests.values() for name in of
     }
 
 
-@pytest.mark.parametrize("column", SAMPLES)
+def pin(project: Project, name: str, as_of: str) -> None:
+    replace(project, vars=project.vars | {"vigil_as_of": as_of}).operate("vigil.pin_baseline", name=name, by="ann")
+
+
+@pytest.mark.parametrize("column", [*SAMPLES, "categories"])
+def test_psi_against_a_pin_is_that_against_the_baseline_that_was_pinned(judged: Judged, column: str) -> None:
+    raw, pinned = (judged.values[f"{source}_{column}"] for source in ("raw", "pinned"))
+    assert sum(value is not None for value in raw.values()) > 50
+    assert pinned == {segment: value and pytest.approx(value, rel=1e-9, abs=1e-12) for segment, value in raw.items()}
+
+
+@pytest.mark.parametrize("column", ["x", "k", "name"])
 @pytest.mark.parametrize("source", ["raw", "profiled"])
 def test_psi(judged: Judged, source: str, column: str) -> None:
     values = judged.values[f"{source}_{column}"]

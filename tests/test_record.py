@@ -16,7 +16,7 @@ from tests.engines import DuckDB, Engine, Row
 from tests.project import REPO, Project
 
 MODELS = ["check_runs", "check_registry", "invocations", "check_status", "overdue_checks"]
-LOGS = ["vigil_check_log", "vigil_registry_log", "vigil_invocation_log"]
+LOGS = ["vigil_check_log", "vigil_registry_log", "vigil_invocation_log"]  # the fourth is that of test_baselines
 PAST = "2013-02-10T06:00:00Z"
 ODD = 'it\'s "odd" \\ \\n \\u0041 {{ x }} {% x %} {# x #} ; -- 🦆\n\ttwo lines'
 LONG = 2000

@@ -35,7 +35,7 @@ counts as (
 {%- endmacro %}
 
 
-{% macro _psi_classified(kind) %}
+{% macro _psi_classified(kind, with_number=false) %}
 {#- From CTE `counts`: a row for each value, with its bin where that is null's, -2, or NaN's, -1. #}
 {%- set categorical = {
   'numeric': 'case when ' ~ vigil._is_ordered('column_name') ~ ' then false else '
@@ -47,6 +47,7 @@ classified as (
   select
     *,
     {{ categorical }} as is_categorical,
+    {{ vigil.ordered_number('column_name') ~ ' as number,' if with_number }}
     case when column_name is null then -2 when {{ vigil.is_nan('column_name') }} then -1 end as special_bin,
     case when column_name is null or {{ vigil.is_nan('column_name') }} then 0 else cast(baseline_rows as double) end as value_rows
   from counts
@@ -54,7 +55,7 @@ classified as (
 {%- endmacro %}
 
 
-{% macro _psi_bins(bins, max_categories, group_by, profile=none) %}
+{% macro _psi_bins(bins, max_categories, group_by, profile=none, with_number=false) %}
 {#- From CTE `classified`. Bins are fixed by the baseline. Numbers: bin k holds the values with k of the baseline's quantiles below
     them; a value that makes up a bin's share of the baseline or more is a bin of its own, so that a column of few values shows a shift
     to either side. Categories: the most frequent ones of the baseline, and one bin for the rest. #}
@@ -77,6 +78,7 @@ binned as (
     max(is_categorical) as is_categorical,
     {{ 'min(least_value)' if profile else 'min(case when baseline_rows > 0 then column_name end)' }} as least_value,
     {{ 'max(greatest_value)' if profile else 'max(case when baseline_rows > 0 then column_name end)' }} as greatest_value,
+    {{ 'max(case when baseline_rows > 0 then number end) as greatest_number,' if with_number }}
     cast(sum(baseline_rows) as double) as baseline_rows,
     cast(sum(window_rows) as double) as window_rows
   from (

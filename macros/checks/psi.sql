@@ -1,11 +1,12 @@
 {% test psi(
   model, column_name=none, timestamp_column=none, window=none, baseline_window=none, baseline=none, max_psi=0.2, bins=10, kind='auto',
-  max_categories=50, min_rows=200, epsilon=0.0001, confidence=none, profile=none, period=none, group_by=none, on_no_data=none
+  max_categories=50, min_rows=200, epsilon=0.0001, confidence=none, profile=none, period=none, pinned_baseline=none,
+  group_by=none, on_no_data=none
 ) %}
   {{ config(fail_calc='coalesce(sum(failed), 1)') }}
   {% do vigil._no_unknown_arguments(
     kwargs,
-    'column_name, timestamp_column, window, baseline_window, baseline, max_psi, bins, kind, max_categories, min_rows, epsilon, confidence, profile, period, group_by, on_no_data'
+    'column_name, timestamp_column, window, baseline_window, baseline, max_psi, bins, kind, max_categories, min_rows, epsilon, confidence, profile, period, pinned_baseline, group_by, on_no_data'
   ) %}
   {% set column = vigil._column('column_name', column_name) %}
   {% set max_psi = vigil._number('max_psi', max_psi, 0) %}
@@ -26,14 +27,18 @@
   {% set profile = vigil._profile(profile, model, {'column_name': column}) %}
   {% set periods = vigil._psi_periods(profile, period, window, baseline_window, baseline, bins) %}
   {% set window = vigil._window(timestamp_column, window) %}
+  {% set pin = vigil._psi_pin(pinned_baseline, model, baseline_window, baseline, column, kind, bins, max_categories, group_by, profile) %}
 
-with {% if profile %}{{ vigil._psi_profiled(model, column, window, periods, kind, group_by, profile) }},
+with {% if pin %}{{ vigil._psi_pinned(pin, model, column, window, kind, bins, group_by) }},
+{%- elif profile %}{{ vigil._psi_profiled(model, column, window, periods, kind, group_by, profile) }},
+
+{{ vigil._psi_bins(bins, max_categories, group_by, profile) }},
 {%- else %}{{ vigil._psi_counts(model, column, window, baseline_window, baseline, group_by) }},
 
 {{ vigil._psi_classified(kind) }},
-{%- endif %}
 
-{{ vigil._psi_bins(bins, max_categories, group_by, profile) }},
+{{ vigil._psi_bins(bins, max_categories, group_by) }},
+{%- endif %}
 
 shares as (
   select
@@ -69,7 +74,7 @@ measured as (
 ),
 {{ vigil._verdict(
   'psi', group_by, on_no_data, upper_bound='greatest(' ~ max_psi ~ ', noise)' if confidence else max_psi,
-  details=(vigil._note(periods, profile) if profile else []) + ['moved_bins'],
-  segments_of=['source_rows', 'all_baseline_rows'] if baseline else ['source_rows']
+  details=['coalesce((select gap from pin_gap), moved_bins)'] if pin else (vigil._note(periods, profile) if profile else []) + ['moved_bins'],
+  segments_of=['source_rows'] + (['pinned_bins'] if pin else ['all_baseline_rows'] if baseline else [])
 ) }}
 {% endtest %}

@@ -1,4 +1,4 @@
-{# The three tables of the record. They are only ever appended to, and the models show what they say. #}
+{# The four tables of the record. They are only ever appended to, and the models show what they say. #}
 
 {% macro _record_columns(table) %}
   {% set of_a_check = {'check_id': 'string', 'project_name': 'string', 'target_name': 'string', 'invocation_id': 'string'} %}
@@ -17,6 +17,13 @@
       'invocation_id': 'string', 'project_name': 'string', 'target_name': 'string', 'command': 'string', 'as_of': 'timestamp',
       'started_at': 'timestamp', 'finished_at': 'timestamp', 'status': 'string', 'checks': 'bigint', 'message': 'string',
       'recorded_at': 'timestamp'
+    },
+    'vigil_baseline_log': {
+      'baseline_name': 'string', 'project_name': 'string', 'target_name': 'string', 'invocation_id': 'string', 'event': 'string',
+      'recorded_by': 'string', 'as_of': 'timestamp', 'relation': 'string', 'column_name': 'string', 'data_type': 'string',
+      'kind': 'string', 'bins': 'bigint', 'max_categories': 'bigint', 'group_by': 'string', 'baseline_window': 'string',
+      'segment': 'string', 'is_categorical': 'boolean', 'bin': 'double', 'least_value': 'string', 'greatest_value': 'string',
+      'greatest_number': 'double', 'bin_rows': 'bigint', 'recorded_at': 'timestamp'
     }
   }[table]) }}
 {% endmacro %}
@@ -46,7 +53,7 @@
 
 {% macro _create_record() %}
   {#- Makes the tables, if a probe says that one is missing. What cannot be made is noticed where it is written to. -#}
-  {% set tables = ['vigil_check_log', 'vigil_registry_log', 'vigil_invocation_log'] %}
+  {% set tables = ['vigil_check_log', 'vigil_registry_log', 'vigil_invocation_log', 'vigil_baseline_log'] %}
   {% set probe %}
     select 1 as one from {% for table in tables %}{{ vigil._record_table(table) }}{{ ', ' if not loop.last }}{% endfor %} limit 0
   {% endset %}

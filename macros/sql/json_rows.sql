@@ -16,3 +16,21 @@
 {% macro default__json_rows(json, columns) -%}
   {{ vigil._unsupported_engine() }}
 {%- endmacro %}
+
+
+{#- Of a JSON array of texts, null where it has null. -#}
+{% macro json_item(json, position) -%}
+  {{ return(adapter.dispatch('json_item', 'vigil')(json, position)) }}
+{%- endmacro %}
+
+{% macro duckdb__json_item(json, position) -%}
+  json_extract_string({{ json }}, '$[{{ position - 1 }}]')
+{%- endmacro %}
+
+{% macro spark__json_item(json, position) -%}
+  get_json_object({{ json }}, '$[{{ position - 1 }}]')
+{%- endmacro %}
+
+{% macro default__json_item(json, position) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}

@@ -84,6 +84,34 @@
 {%- endmacro %}
 
 
+{#- In the order of numbers, dates and timestamps, null for any other type. -#}
+{% macro ordered_number(column) -%}
+  {{ return(adapter.dispatch('ordered_number', 'vigil')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__ordered_number(column) -%}
+  case
+    when {{ vigil.is_number(column) }} then nullif(try_cast({{ column }} as double), cast('NaN' as double))
+    {#- By way of text, which says the zone where there is one. #}
+    when typeof({{ column }}) = 'TIMESTAMP WITH TIME ZONE' then epoch_us(try_cast(cast({{ column }} as text) as timestamptz))
+    when {{ vigil.is_timestamp(column) }} or {{ vigil.is_date(column) }} then epoch_us(try_cast(cast({{ column }} as text) as timestamp))
+  end
+{%- endmacro %}
+
+{% macro spark__ordered_number(column) -%}
+  case
+    when {{ vigil.is_number(column) }} then nullif(try_cast(cast({{ column }} as string) as double), cast('NaN' as double))
+    when typeof({{ column }}) = 'timestamp' then unix_micros(cast({{ column }} as timestamp))
+    when {{ vigil.is_timestamp(column) }} or {{ vigil.is_date(column) }}
+      then timestampdiff(microsecond, timestamp_ntz '1970-01-01 00:00:00', try_cast(cast({{ column }} as string) as timestamp_ntz))
+  end
+{%- endmacro %}
+
+{% macro default__ordered_number(column) -%}
+  {{ vigil._unsupported_engine() }}
+{%- endmacro %}
+
+
 {% macro raise_error(message) -%}
   {{ return(adapter.dispatch('raise_error', 'vigil')(message)) }}
 {%- endmacro %}

@@ -16,9 +16,9 @@ from jinja2.meta import find_undeclared_variables
 
 from dbt_vigil.macros import to_json
 
-__all__ = ["captured_kwargs", "captured_record", "has_fixed_arguments"]
+__all__ = ["captured_checks", "captured_kwargs", "captured_tables", "has_fixed_arguments"]
 
-TABLES = ("vigil_check_log", "vigil_registry_log", "vigil_invocation_log")
+TABLES = ("vigil_check_log", "vigil_registry_log", "vigil_invocation_log", "vigil_baseline_log")
 CALL = re.compile(r"^\s*(env_var|ref|var|source|doc)\s*\(.+\)\s*$")
 FIXED = {"get_where_subquery", "ref", "source", "var"}
 
@@ -62,19 +62,22 @@ def has_fixed_arguments(node: GenericTestNode, manifest: Manifest) -> bool:
     return not where or _is_plain(where, manifest.files.get(node.file_id))
 
 
-def captured_record(config: RuntimeConfig, manifest: Manifest) -> dict[str, Any]:
-    """What `PackageMacros.record_statements` needs: the names of the record's tables, and the expected checks.
+def captured_checks(config: RuntimeConfig, manifest: Manifest) -> dict[str, Any]:
+    """The expected checks, by id, as `vigil` registers them.
 
-    To be called while dbt runs. The checks, by id, are as `vigil` registers them: as long as their fingerprints are the
-    same, the registry needs no writing.
+    To be called while dbt runs. As long as their fingerprints are the same, the registry needs no writing.
     """
     macro = manifest.macros["macro.vigil._record_table"]
+    vigil = generate_runtime_macro_context(macro, config, manifest, config.project_name)["vigil"]
+    checks: dict[str, Any] = vigil["_expected_checks"](vigil["_manifest"](), vigil["_new_run"]())
+    return checks
+
+
+def captured_tables(config: RuntimeConfig, manifest: Manifest) -> dict[str, str]:
+    """The names of the record's tables in SQL. To be called while dbt runs."""
+    macro = manifest.macros["macro.vigil._record_table"]
     context = generate_runtime_macro_context(macro, config, manifest, config.project_name)
-    vigil = context["vigil"]
-    return {
-        "tables": {table: str(MacroGenerator(macro, context)(table)) for table in TABLES},
-        "checks": vigil["_expected_checks"](vigil["_manifest"](), vigil["_new_run"]()),
-    }
+    return {table: str(MacroGenerator(macro, context)(table)) for table in TABLES}
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -296,6 +296,59 @@ def metrics(as_of: datetime | None, output: Path | None, url: str | None, **opti
         click.echo(openmetrics(judgement), nl=False)
 
 
+@main.group()
+def baseline() -> None:
+    """Pin the baselines that psi checks name as their `pinned_baseline`, and say which are pinned."""
+
+
+def _changes_a_baseline(command: F) -> F:
+    """Adds who changes which baseline of which project."""
+    named = click.argument("name")(_of_a_project(command))
+    return click.option("--by", help="Who does it. Default: your login name.")(named)
+
+
+@baseline.command()
+@_changes_a_baseline
+@click.option("--as-of", help="The moment that the baseline ends at, as variable vigil_as_of has it. Default: now.")
+def pin(name: str, by: str | None, as_of: str | None, **options: Any) -> None:
+    """Keep what the baseline NAME is now in the record, for its checks to compare with from now on."""
+    _write_baseline("pin_baseline", name, by, {"vigil_as_of": as_of} if as_of else {}, options)
+
+
+@baseline.command()
+@_changes_a_baseline
+def unpin(name: str, by: str | None, **options: Any) -> None:
+    """Let the checks of the baseline NAME be without data until it is pinned again. The record keeps what it was."""
+    _write_baseline("unpin_baseline", name, by, {}, options)
+
+
+def _write_baseline(
+    macro: str, name: str, by: str | None, variables: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    from dbt_vigil.baselines import write_baseline
+
+    click.echo(write_baseline(_project(**options), macro, name, by, variables))
+
+
+@baseline.command()
+@click.argument("name", required=False)
+@_of_a_project
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, with the bins of each baseline.")
+def show(name: str | None, as_json: bool, **options: Any) -> None:
+    """Print which baselines are pinned, of what, when and by whom; with NAME its bins too."""
+    from dbt_vigil.baselines import read_baselines
+
+    baselines = read_baselines(_project(**options), name)
+    if as_json:
+        click.echo(json.dumps([asdict(b) for b in baselines], indent=2, default=lambda time: time.isoformat()))
+    else:
+        from dbt_vigil.tables import print_baselines, print_bins
+
+        print_baselines(baselines)
+        if name is not None:
+            print_bins(baselines[0])
+
+
 @main.command("calendar")
 @click.argument("country")
 @click.option("--subdivision", help="A part of the country, such as NY.")

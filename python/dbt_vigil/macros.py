@@ -49,6 +49,9 @@ class PackageMacros:
         *,
         directory: Path,
         cache: Path,
+        tables: Mapping[str, str],
+        project_name: str,
+        target_name: str,
     ) -> None:
         """Read the macros.
 
@@ -58,11 +61,14 @@ class PackageMacros:
             run_started_at: What checks take for now, if variable `vigil_as_of` is not given. It has a time zone.
             directory: The folder `macros` of the installed package.
             cache: A folder to keep the compiled macros in: to compile them takes most of a second.
+            tables: The names of the record's tables in SQL, as `capturing.captured_tables` gives them.
+            project_name: dbt's, of the root project.
+            target_name: That of the profile's target.
         """
         import pytz  # type: ignore[import-untyped]
         from jinja2 import Environment, FileSystemBytecodeCache, FunctionLoader
 
-        self._engine, self._tables = engine, dict[str, str]()
+        self._engine = engine
         cache.mkdir(parents=True, exist_ok=True)
         ignored_by_git(cache)
         environment = Environment(
@@ -76,7 +82,8 @@ class PackageMacros:
             "return": _return,
             "var": variables.get,
             "run_started_at": run_started_at,
-            "target": {},
+            "project_name": project_name,
+            "target": {"name": target_name},
             "flags": {"EMPTY": False},
             "config": lambda **_: "",
             "modules": {"datetime": datetime, "re": re, "pytz": pytz},
@@ -85,7 +92,7 @@ class PackageMacros:
             "tojson": json.dumps,
             "dbt": {"type_string": lambda: STRINGS[engine]},
             "adapter": {"dispatch": self._dispatched, "quote": self._quoted, "type": lambda: engine},
-            "api": {"Relation": {"create": lambda identifier, **_: Relation(self._tables[identifier], identifier)}},
+            "api": {"Relation": {"create": lambda identifier, **_: Relation(tables[identifier], identifier)}},
         }
         for name, macro in environment.get_template("macros").make_module(context).__dict__.items():
             if name.startswith(PREFIX):
@@ -108,7 +115,7 @@ class PackageMacros:
         return str(self.call(f"test_{name}", **from_json(kwargs)))
 
     def record_statements(
-        self, run: Mapping[str, Any], results: Sequence[Mapping[str, Any]], record: Mapping[str, Any]
+        self, run: Mapping[str, Any], results: Sequence[Mapping[str, Any]], checks: Mapping[str, Any]
     ) -> list[str]:
         """The statements that append a run to the record, the last of which is an error unless the others have done so.
 
@@ -116,11 +123,10 @@ class PackageMacros:
             run: The facts of the run, as `vigil.record_artifacts` takes them: with `invocation_id`, `project_name`,
                 `target_name`, `command`, `started_at` and `finished_at`.
             results: Entries of a run_results.json.
-            record: What `capturing.captured_record` gave when the registry was last written: it is left as it is.
+            checks: What `capturing.captured_checks` gave when the registry was last written: it is left as it is.
         """
-        self._tables = record["tables"]
         facts = self.call("_new_run", **run)
-        statements = self.call("_statements", facts, results, record["checks"], [], {})
+        statements = self.call("_statements", facts, results, checks, [], {})
         return [statement.strip() for statement in statements]
 
     def _dispatched(self, name: str, _: str) -> Callable[..., Any]:
@@ -174,7 +180,7 @@ def _from_json(value: Any) -> Any:
 
 def _source(directory: Path) -> str:
     """All macros as one template. It exports no name that begins with an underscore, and knows no tag `test`."""
-    folders = ("arguments", "checks", "profile", "sql", "heartbeat")
+    folders = ("arguments", "checks", "profile", "sql", "heartbeat", "heartbeat/views")
     files = sorted(file for folder in folders for file in (directory / folder).glob("*.sql"))
     text = "\n".join(file.read_text() for file in files)
     text = re.sub(r"({%-? )macro ", rf"\1macro {PREFIX}", text)

@@ -15,7 +15,10 @@ from jinja2 import Environment
 
 from dbt_vigil.project import Project, VigilError
 
-__all__ = ["CheckStatus", "literal", "read_status", "status_sql", "view_macros", "wait_for_database", "when_unlocked"]
+__all__ = [
+    "EPOCH", "MICROSECONDS", "CheckStatus", "literal", "read_status", "record_table", "rows_of_the_record",
+    "status_sql", "view_macros", "wait_for_database", "when_unlocked",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -71,7 +74,7 @@ def read_status(project: Project, as_of: datetime | None = None, wait: float = 6
     """
     moment = (as_of or datetime.now(timezone.utc)).astimezone(timezone.utc)
     columns = [field.name for field in fields(CheckStatus)]
-    rows = _rows(project, status_sql(project, moment), wait)
+    rows = rows_of_the_record(project, status_sql(project, moment), wait)
     statuses = [CheckStatus(**_converted(dict(zip(columns, row, strict=True)))) for row in rows]
     order = ("unjudged", "overdue", "failing", "waiting", "ok")
     return sorted(
@@ -82,9 +85,7 @@ def read_status(project: Project, as_of: datetime | None = None, wait: float = 6
 def status_sql(project: Project, moment: datetime) -> str:
     """The query of the model `check_status`, for one project and target at a moment. Times are microseconds in it."""
     render = view_macros()
-    quote = QUOTES[project.engine]
-    schema = project.record_schema.replace(quote, quote * 2)
-    logs = {name: f"{quote}{schema}{quote}.{quote}{table}{quote}" for name, table in LOGS.items()}
+    logs = {name: record_table(project, table) for name, table in LOGS.items()}
     now = f"timestamp '{moment:%Y-%m-%dT%H:%M:%S.%fZ}'"
     status = render["check_status_sql"](
         f"({render['check_runs_sql'](logs['runs'])})", f"({render['check_registry_sql'](logs['registry'])})", now
@@ -98,6 +99,13 @@ def status_sql(project: Project, moment: datetime) -> str:
         for column, value in (("project_name", project.name), ("target_name", project.target_name))
     )
     return f"select {selected} from ({status}) as status where {key}"
+
+
+def record_table(project: Project, table: str) -> str:
+    """The name of a table of the record in SQL."""
+    quote = QUOTES[project.engine]
+    schema = project.record_schema.replace(quote, quote * 2)
+    return f"{quote}{schema}{quote}.{quote}{table}{quote}"
 
 
 def view_macros() -> dict[str, Any]:
@@ -126,7 +134,12 @@ def _converted(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rows(project: Project, sql: str, wait: float) -> Sequence[Sequence[Any]]:
+def rows_of_the_record(project: Project, sql: str, wait: float) -> Sequence[Sequence[Any]]:
+    """What a query of the record answers.
+
+    Raises:
+        VigilError: There is no record, or it cannot be read.
+    """
     from dbt_vigil.connecting import NotHonoured, QueryError, direct_connection
 
     if project.engine not in MICROSECONDS:

@@ -35,7 +35,7 @@ __all__ = [
     "without_as_of",
 ]
 
-FORMAT = 4
+FORMAT = 5
 PACKAGES = (
     "dbt-vigil", "dbt-core", "dbt-common", "dbt-adapters", "dbt-duckdb", "dbt-spark", "duckdb", "pyspark", "sqlglot",
 )  # fmt: skip
@@ -76,8 +76,10 @@ class StoredPlan:
     """Those of dbt's variables that the package reads, without `vigil_as_of` if that was given on the command line."""
     macros: str
     """The folder of the package's macros; empty where the project does not install the package."""
+    tables: Mapping[str, str]
+    """The names of the record's tables in SQL; none where the project does not install the package."""
     record: Mapping[str, Any] | None
-    """What `PackageMacros.record_statements` needs; None where nothing is recorded."""
+    """The checks that the record expects, by id; None where nothing is recorded."""
     run_results: str
     """The path of run_results.json."""
     dbt_version: str

@@ -28,7 +28,7 @@ from dbt.version import __version__ as dbt_version
 from jinja2 import Environment, TemplateError
 
 from dbt_vigil.batching import Batches, compiled_test
-from dbt_vigil.capturing import captured_kwargs, captured_record, has_fixed_arguments
+from dbt_vigil.capturing import captured_checks, captured_kwargs, captured_tables, has_fixed_arguments
 from dbt_vigil.macros import PackageMacros
 from dbt_vigil.plan.reading import read
 from dbt_vigil.project import Project, VigilError
@@ -233,7 +233,8 @@ def stored_plan(
             name: value for name, value in variables.items() if name != "vigil_as_of" or name not in config.cli_vars
         },
         macros=clocks.directory,
-        record=captured_record(config, manifest) if records else None,
+        tables=clocks.tables,
+        record=captured_checks(config, manifest) if records else None,
         run_results=str(Path(config.project_target_path, "run_results.json").absolute()),
         dbt_version=dbt_version,
     )
@@ -455,6 +456,7 @@ class _Clocks:
         self._variables = variables
         package = config.load_dependencies().get("vigil")
         self.directory = str(Path(package.project_root, "macros")) if package else ""
+        self.tables = captured_tables(config, manifest) if package else {}
         self._manifest, self._config, self._engine = manifest, config, config.credentials.type
         self._forms = batches.forms
         self._numbers: dict[str, int] = {}
@@ -499,7 +501,14 @@ class _Clocks:
             context = generate_runtime_model_context(node, self._config, self._manifest)
             cache = Path(self._config.project_root, ".vigil", "macros")
             self._macros = PackageMacros(
-                self._engine, self._variables, context["run_started_at"], directory=Path(self.directory), cache=cache
+                self._engine,
+                self._variables,
+                context["run_started_at"],
+                directory=Path(self.directory),
+                cache=cache,
+                tables=self.tables,
+                project_name=self._config.project_name,
+                target_name=self._config.target_name,
             )
         try:
             return self._macros.compiled_test(node.test_metadata.name, kwargs)

@@ -159,7 +159,16 @@ def _macros(plan: StoredPlan, project: Project, now: datetime) -> PackageMacros 
     given = {name: value for name, value in project.given_vars.items() if name == "vigil_as_of"}
     cache = project.directory / ".vigil" / "macros"
     try:
-        return PackageMacros(project.engine, {**plan.variables, **given}, now, directory=Path(plan.macros), cache=cache)
+        return PackageMacros(
+            project.engine,
+            {**plan.variables, **given},
+            now,
+            directory=Path(plan.macros),
+            cache=cache,
+            tables=plan.tables,
+            project_name=project.name,
+            target_name=project.target_name,
+        )
     except (OSError, TemplateError) as error:
         raise _NeedsDbt(f"the package's macros cannot be read: {error}") from error
 
@@ -333,10 +342,10 @@ class _Run:
         spool.remove()
         return True
 
-    def _registry_is_known(self, record: Mapping[str, Any]) -> bool:
+    def _registry_is_known(self, checks: Mapping[str, Any]) -> bool:
         """Whether the record expects the checks that it did when the plan was stored."""
         engine = self.project.engine
-        registry = view_macros()["check_registry_sql"](record["tables"]["vigil_registry_log"])
+        registry = view_macros()["check_registry_sql"](self.plan.tables["vigil_registry_log"])
         key = " and ".join(
             f"{column} = {literal(value, engine)}"
             for column, value in (("project_name", self.project.name), ("target_name", self.project.target_name))
@@ -344,7 +353,7 @@ class _Run:
         rows = self._rows(
             f"select check_id, fingerprint from ({registry}) as registry where retired_at is null and {key}"
         )
-        expected = {name: check["fingerprint"] for name, check in record["checks"].items()}
+        expected = {name: check["fingerprint"] for name, check in checks.items()}
         return {row[0]: row[1] for row in rows} == expected
 
     def write_results(self, arguments: Sequence[str], seconds: float) -> None:

@@ -38,7 +38,16 @@ Answer = tuple[Any, ...] | None
 @pytest.fixture(scope="module")
 def macros(tmp_path_factory: pytest.TempPathFactory) -> PackageMacros:
     cache = tmp_path_factory.mktemp("macros")
-    return PackageMacros("duckdb", MOMENT, datetime.now(timezone.utc), directory=REPO / "macros", cache=cache)
+    return PackageMacros(
+        "duckdb",
+        MOMENT,
+        datetime.now(timezone.utc),
+        directory=REPO / "macros",
+        cache=cache,
+        tables={},
+        project_name="",
+        target_name="",
+    )
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,9 @@ where value_field not in ({% for value in values %}'{{ value }}'{{ ',' if not lo
 def _forms(engine: str, cache: Path) -> list[Form]:
     started = datetime.now(timezone.utc)
     variables = {"vigil_as_of": str(AS_OF), "vigil_timezone": "UTC"}
-    macros = PackageMacros(engine, variables, started, directory=REPO / "macros", cache=cache)
+    macros = PackageMacros(
+        engine, variables, started, directory=REPO / "macros", cache=cache, tables={}, project_name="", target_name=""
+    )
     text = (GENERIC_TESTS + DBT_TESTS).replace("{% test ", "{% macro ").replace("{% endtest", "{% endmacro")
     others = Environment().from_string(text).module
     tests = [_compiled(check, macros, others) for check in checks(spark=engine == "spark")]

@@ -18,8 +18,9 @@ def measurement(
     denominator: float = 0,
     lower: float | None = None,
     upper: float | None = None,
+    segment: str | None = None,
 ) -> Measurement:
-    return Measurement(check_name, None, value, lower, upper, numerator, denominator, "pass")
+    return Measurement(check_name, segment, value, lower, upper, numerator, denominator, "pass")
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,11 @@ def measurement(
         ),
         (measurement("psi", 0.2000004, 900, 3600, upper=0.2), "PSI 0.2000004 (900 rows against 3,600), at most 0.2"),
         (measurement("psi", None, 9, 36, upper=0.2), "no data: too few values, in 9 rows against 36, at most 0.2"),
+        (
+            measurement("null_rate", 0.5, 1, 2, upper=0.1, segment="EWR, null"),
+            "null rate 50% in EWR, null (1 of 2 rows), at most 10%",
+        ),
+        (measurement("null_rate", None, upper=0.1, segment="EWR"), "no data in EWR: no rows, at most 10%"),
         (measurement("new_check", 3.0, 3, 1), "new_check 3 (3 of 1), anything"),
     ],
 )

@@ -215,8 +215,7 @@ def as_lines(checks: list[Outcome]) -> str:
     for check in checks:
         what = f"{check.check} on [bold]{escape(check.guards)}[/]"
         for m in check.measurements:
-            segment = f" ({escape(m.segment)})" if m.segment is not None else ""
-            lines.append(f"[{COLORS[m.verdict]}]{m.verdict:7}[/] {what}{segment}\n        {escape(describe(m))}")
+            lines.append(f"[{COLORS[m.verdict]}]{m.verdict:7}[/] {what}\n        {escape(describe(m))}")
         if not check.measurements:
             lines.append(f"[{COLORS.get(check.status, 'red')}]{check.status:7}[/] {what}: see below")
     return "\n".join(lines) + "\n"

@@ -37,13 +37,14 @@ def counted(number: int, what: str) -> str:
 
 
 def describe(m: Measurement) -> str:
-    """Say in a sentence what was measured, from what, what is accepted, and what else there is to say."""
+    """Say in a sentence what was measured, where, from what, what is accepted, and what else there is to say."""
     detail = f"; {m.detail}" if m.detail else ""
+    where = f" in {m.segment}" if m.segment is not None else ""
     if not _was_measured(m):
-        return f"no data: {why(m)}, {accepted(m)}{detail}"
+        return f"no data{where}: {why(m)}, {accepted(m)}{detail}"
     subject, rest = _SUBJECTS.get(m.check_name, (m.check_name, ""))
     source = _in_future(m) if m.check_name == "freshness" else why(m)
-    return f"{subject} {measured(m)}{rest}{f' ({source})' if source else ''}, {accepted(m)}{detail}"
+    return f"{subject} {measured(m)}{rest}{where}{f' ({source})' if source else ''}, {accepted(m)}{detail}"
 
 
 def measured(m: Measurement) -> str:

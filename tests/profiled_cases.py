@@ -3,7 +3,7 @@
 A profile of its own for each case would take minutes on Spark. So the rows of all cases that share their variables,
 their period and the type of their timestamps stand in one table, a segment for each case, and a table makes of each
 segment's rows in the profile what a profile of that case alone would have. It calls each case's timestamp column by the
-case's name, so that no check sees another case's rows.
+case's name, so that no check sees another case's rows. The tests stand on a table with all these columns and no row.
 """
 
 from __future__ import annotations
@@ -59,14 +59,15 @@ def write_profiled_cases(project: Project, cases: list[Case]) -> None:
         of_column = {
             case.id: names[columns[case.id]] if case.column else next(iter(names.values())) for case in members
         }
-        project.write(f"models/cases_{number}.sql", config + own_profiles(members, of_column, f"profile_{number}"))
+        project.write(f"models/cases_{number}.sql", config + own_profiles(members, of_column, number))
+        project.write(f"models/subject_{number}.sql", config + subject_of(project.engine, members))
         tests: dict[str | None, list[Any]] = defaultdict(list)
         for case in members:
             arguments = case.arguments | {"timestamp_column": case.id, "profile": f"ref('cases_{number}')"}
             tests[case.column].append({f"vigil.{case.check}": {"name": f"of_{case.id}", "arguments": arguments}})
-        subject: dict[str, Any] = {"name": f"rows_{number}", "data_tests": tests.pop(None, [])}
+        subject: dict[str, Any] = {"name": f"subject_{number}", "data_tests": tests.pop(None, [])}
         subject["columns"] = [{"name": name, "data_tests": found} for name, found in tests.items()]
-        project.write_yaml(f"models/rows_{number}.yml", {"models": [subject]})
+        project.write_yaml(f"models/subject_{number}.yml", {"models": [subject]})
 
 
 def described(project: Project, sql: str) -> dict[str, str]:
@@ -92,22 +93,33 @@ def quoted(engine: Engine, name: str) -> str:
     return quote + name.replace(quote, quote * 2) + quote
 
 
-def own_profiles(cases: list[Case], of_column: dict[str, str], profile: str) -> str:
+def subject_of(engine: Engine, cases: list[Case]) -> str:
+    """A table with the columns that the cases' tests name."""
+    names = {
+        name.lower(): name
+        for case in cases
+        for name in (case.id, case.column, case.arguments.get("group_by"))
+        if isinstance(name, str)
+    }
+    return f"select {', '.join(f'1 as {quoted(engine, name)}' for name in names.values())} where false"
+
+
+def own_profiles(cases: list[Case], of_column: dict[str, str], number: int) -> str:
     """What profiles of the cases alone would be: each case has a row for each period, with rows or without."""
     metrics = ", ".join(f"coalesce(found.{name}, 0) as {name}" for name in METRICS)
     values = ", ".join(f"found.{name}" for name in VALUES)
     named = [
-        f"select '{case.id}' as case_id, '{grain(case)}' as grain, '{of_column[case.id]}' as of_column, "
+        f"select '{case.id}' as case_id, '{grain(case, number)}' as grain, '{of_column[case.id]}' as of_column, "
         f"'{(case.column or 'any').lower()}' as column_name"
         for case in cases
     ]
     return f"""
-        with found as (select * from {{{{ ref('{profile}') }}}}),
+        with found as (select * from {{{{ ref('profile_{number}') }}}}),
         periods as (select distinct period_start from found),
         cases as ({" union all ".join(named)})
         select
           cases.grain, cases.column_name, periods.period_start, {metrics}, {values},
-          coalesce(found.has_all_values, true) as has_all_values,
+          coalesce(found.has_all_values, true) as has_all_values, false as is_approximate,
           case when found.row_count > 0 then {{{{ vigil.array_of([vigil.item_of('segment', 2)]) }}}} end as segment
         from periods cross join cases
         left join found
@@ -115,12 +127,13 @@ def own_profiles(cases: list[Case], of_column: dict[str, str], profile: str) -> 
           and cases.case_id = {{{{ vigil.item_of('segment', 1) }}}}"""
 
 
-def grain(case: Case) -> str:
-    """The grain of a case's profile, with a timestamp column of the case's name."""
+def grain(case: Case, number: int) -> str:
+    """The grain of a case's profile, with a timestamp column of the case's name, as Jinja."""
     zone = (DEFAULT_VARS | case.vars).get("vigil_timezone", "UTC")
     group = case.arguments.get("group_by")
-    return f"{case.arguments.get('period', 'day')} of {case.id.lower()} in {zone}" + (
-        f" by {group.lower()}" if group else ""
+    table = f"{{{{ this.schema | lower }}}}.subject_{number}"
+    return f"{case.arguments.get('period', 'day')} of {table} by {case.id.lower()} in {zone}" + (
+        f" for each {group.lower()}" if group else ""
     )
 
 

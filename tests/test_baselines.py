@@ -26,6 +26,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "other_categories": {"max_categories": 3},
     "other_column": {"column_name": "id"},
     "other_segments": {"group_by": "name"},
+    "other_baseline": {"baseline_window": "3 days"},
     "other_threshold": {"max_psi": 100, "epsilon": 0.001, "min_rows": 2},
 }
 AGAIN = f"; vigil baseline pin {NAME}"
@@ -56,11 +57,11 @@ def story(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Story:
         [story.said[moment]] = engine.rows(directory, sql[name])
 
     look("raw", "raw")
-    assert at(project, "2013-02-03", vigil_record=True).run("test", "--select", "raw").result
+    assert at(project, "2013-02-10", vigil_record=True).run("test", "--select", "raw").result
     look("fresh")
-    at(project, "2013-01-20").operate("vigil.pin_baseline", name=NAME, by="ann")
+    at(project, "2013-01-27").operate("vigil.pin_baseline", name=NAME, by="ann")
     look("pinned early")
-    at(project, "2013-02-03").operate("vigil.pin_baseline", name=NAME, by="bob")
+    at(project, "2013-02-10").operate("vigil.pin_baseline", name=NAME, by="bob")
     look("pinned")
     write_tests(project, {name: PINNED | more for name, more in OTHERS.items()})
     story.of_others = {name: engine.rows(directory, query) for name, query in compiled(project).items()}
@@ -116,6 +117,7 @@ def test_the_newest_pin_counts(story: Story) -> None:
         ("other_categories", "max_categories 50"),
         ("other_column", "column_name x, data_type double"),
         ("other_segments", "group_by "),
+        ("other_baseline", "baseline_window 28 days"),
     ],
 )
 def test_a_pin_of_something_else_is_no_data(story: Story, name: str, difference: str) -> None:
@@ -168,11 +170,11 @@ def baseline(shop: Shop, *arguments: str) -> Any:
 
 def test_the_commands(shop: Shop) -> None:
     assert judged(shop)["checks"][0]["status"] == "no_data"
-    said = baseline(shop, "pin", NAME, "--as-of", "2013-02-03", "--by", "ann")
-    assert said == f"vigil: pinned {NAME} as of 2013-02-03T00:00:00+00:00: 560 rows in 10 bins\n"
+    said = baseline(shop, "pin", NAME, "--as-of", "2013-02-10", "--by", "ann")
+    assert said == f"vigil: pinned {NAME} as of 2013-02-10T00:00:00+00:00: 560 rows in 10 bins\n"
     [shown] = baseline(shop, "show", "--json")
     assert (shown["baseline_name"], shown["event"], shown["recorded_by"]) == (NAME, "pinned", "ann")
-    assert (shown["rows"], len(shown["pinned_bins"]), shown["as_of"]) == (560, 10, "2013-02-03T00:00:00+00:00")
+    assert (shown["rows"], len(shown["pinned_bins"]), shown["as_of"]) == (560, 10, "2013-02-10T00:00:00+00:00")
     assert (shown["relation"], shown["column_name"]) == ('"cases"."main"."events"', "x")
     assert NAME in baseline(shop, "show")
     assert "36.0" in baseline(shop, "show", NAME)
@@ -185,7 +187,7 @@ def test_the_commands(shop: Shop) -> None:
 
 def test_a_stored_plan_reads_the_pin_anew(shop: Shop) -> None:
     assert judged(shop)["path"] == "dbt"
-    baseline(shop, "pin", NAME, "--as-of", "2013-02-03")
+    baseline(shop, "pin", NAME, "--as-of", "2013-02-10")
     run = judged(shop)
     assert (run["path"], run["checks"][0]["status"]) == ("stored plan", "fail")
     [(value,)] = shop.rows("select value from vigil_check_log where value is not null")
@@ -194,7 +196,7 @@ def test_a_stored_plan_reads_the_pin_anew(shop: Shop) -> None:
 
 @pytest.mark.parametrize("key", ["project_name", "target_name"])
 def test_projects_and_targets_do_not_mix(shop: Shop, key: str) -> None:
-    baseline(shop, "pin", NAME, "--as-of", "2013-02-03")
+    baseline(shop, "pin", NAME, "--as-of", "2013-02-10")
     shop.rows(f"update vigil_baseline_log set {key} = 'another'")
     assert judged(shop)["checks"][0]["status"] == "no_data"
     assert baseline(shop, "show", "--json") == []
@@ -227,19 +229,19 @@ def with_a_where(shop: Shop) -> None:
         (NAME, with_a_where, 0, "152 rows in 10 bins"),
         (NAME, several, 2, f"the checks one, two would each pin another baseline as `{NAME}`"),
         (NAME, with_jinja, 2, "argument `bins` of `one` has Jinja"),
-        (NAME, without_rows, 2, f"baseline `{NAME}` is not pinned: as of 2013-02-03T00:00:00+00:00 it has no rows"),
+        (NAME, without_rows, 2, f"baseline `{NAME}` is not pinned: as of 2013-02-10T00:00:00+00:00 it has no rows"),
         ("nobody's", same, 2, f"no psi check has the pinned_baseline `nobody's`. Accepted: {NAME}."),
     ],
 )
 def test_what_is_pinned(shop: Shop, name: str, change: Callable[[Shop], None], code: int, says: str) -> None:
     change(shop)
-    answer = shop.vigil("baseline", "pin", name, "--as-of", "2013-02-03")
+    answer = shop.vigil("baseline", "pin", name, "--as-of", "2013-02-10")
     assert (answer.code, says in answer.text) == (code, True), answer.text
 
 
 def test_the_moment_is_read_in_the_time_zone_of_the_checks(shop: Shop) -> None:
-    said = baseline(shop, "pin", NAME, "--as-of", "2013-02-03", "--vars", "{vigil_timezone: America/New_York}")
-    assert said == f"vigil: pinned {NAME} as of 2013-02-03T05:00:00+00:00: 560 rows in 10 bins\n"
+    said = baseline(shop, "pin", NAME, "--as-of", "2013-02-10", "--vars", "{vigil_timezone: America/New_York}")
+    assert said == f"vigil: pinned {NAME} as of 2013-02-10T05:00:00+00:00: 560 rows in 10 bins\n"
     answer = shop.vigil("baseline", "pin", NAME, "--as-of", "yesterday")
     assert (answer.code, "`vigil_as_of` is yesterday" in answer.text) == (2, True)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbt_vigil.measurements import first_to_see
 from dbt_vigil.report import Measurement, accepted, describe, measured
 
 
@@ -79,6 +82,18 @@ def measurement(
             "null rate 50% in EWR, null (1 of 2 rows), at most 10%",
         ),
         (measurement("null_rate", None, upper=0.1, segment="EWR"), "no data in EWR: no rows, at most 10%"),
+        (
+            measurement("mean_change", float("inf"), float("inf"), 5, lower=0.5, upper=2),
+            "mean infinity times the baseline's (inf against 5), from 0.5 to 2",
+        ),
+        (
+            measurement("range_change", None, float("inf"), float("-inf"), upper=2),
+            "no data: no values on one side, at most 200%",
+        ),
+        (
+            measurement("null_rate_change", float("-inf"), float("inf"), 0),
+            "null rate changed by -infinity (Infinity% against 0%), anything",
+        ),
         (measurement("new_check", 3.0, 3, 1), "new_check 3 (3 of 1), anything"),
     ],
 )
@@ -98,3 +113,22 @@ def test_a_value_never_looks_equal_to_a_bound_that_it_is_not_equal_to(
     assert (measured(m) == accepted(m).removeprefix("at most ")) == (value == bound)
     if check_name == "psi":
         assert Decimal(measured(m)).compare(Decimal(repr(bound))) == Decimal(repr(value)).compare(Decimal(repr(bound)))
+
+
+def test_a_row_keeps_what_json_cannot_say() -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "check_name": "x",
+            "segment": name,
+            "verdict": "fail",
+            "value": value,
+            "numerator": 1,
+            "denominator": 1,
+            "failed": failed,
+        }
+        for name, value, failed in (("NaN", float("inf"), 1), ("b", float("nan"), 0), ("a", 2, 1))
+    ]
+    row = json.loads(json.dumps(first_to_see(rows[:2]), allow_nan=False))
+    m = Measurement.from_row(row)
+    assert (m.segment, m.value, m.numerator, m.lower_bound) == ("NaN", float("inf"), 1, None)
+    assert describe(Measurement.from_row(first_to_see(rows))).endswith("; 2 of 3 segments fail")

@@ -8,7 +8,7 @@
   {%- do in_ranges.append(vigil._in_periods(range, periods.period) if profile else vigil._in_range(range.start, range.end, periods.accept_dates)) -%}
 {%- endfor -%}
 {%- if profile -%}
-{{ vigil._profile_rows(profile, columns, periods, group_by, needs) }}
+{{ vigil._profile_rows(check_name, profile, model, columns, periods, group_by, needs) }}
 {%- else -%}
 source_rows as {{ vigil.inlined() }} (
   {{ vigil._source_rows(check_name, model, dict(columns, group_by=group_by)) }}

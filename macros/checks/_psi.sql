@@ -76,8 +76,8 @@ binned as (
     {{ vigil._group_columns(group_by) }}
     bin,
     max(is_categorical) as is_categorical,
-    {{ 'min(least_value)' if profile else 'min(case when baseline_rows > 0 then column_name end)' }} as least_value,
-    {{ 'max(greatest_value)' if profile else 'max(case when baseline_rows > 0 then column_name end)' }} as greatest_value,
+    {{ 'min(least_value)' if profile else 'coalesce(min(case when baseline_rows > 0 then column_name end), min(column_name))' }} as least_value,
+    {{ 'max(greatest_value)' if profile else 'coalesce(max(case when baseline_rows > 0 then column_name end), max(column_name))' }} as greatest_value,
     {{ 'max(case when baseline_rows > 0 then number end) as greatest_number,' if with_number }}
     cast(sum(baseline_rows) as double) as baseline_rows,
     cast(sum(window_rows) as double) as window_rows
@@ -106,6 +106,7 @@ binned as (
     when bin = -1 then 'NaN'
     when is_categorical and bin = 0 then 'others'
     when least_value = greatest_value then {{ least }}
+    when least_value is null and greatest_value is null then 'other values'
     when least_value is null then 'up to ' || {{ greatest }}
     when greatest_value is null then 'above ' || {{ least }}
     else {{ least }} || ' to ' || {{ greatest }}

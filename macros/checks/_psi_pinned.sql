@@ -1,14 +1,14 @@
-{% macro _psi_pin(given, model, baseline_window, baseline, column, kind, bins, max_categories, group_by, profile) %}
+{% macro _psi_pin(given, model, window, baseline_window, baseline, column, kind, bins, max_categories, group_by, profile) %}
   {#- {'name', 'facts': what a pin must be of, by the columns of the record}, or none without a pinned baseline. -#}
   {% if given is none %}{{ return(none) }}{% endif %}
   {% if given is not string or not given | trim %}{% do vigil._invalid('pinned_baseline', given, 'a name of your choice') %}{% endif %}
   {% if profile %}{% do vigil._invalid('pinned_baseline', given, 'none with a `profile`') %}{% endif %}
   {% if not baseline %}{% do vigil._duration('baseline_window', baseline_window) %}{% endif %}
-  {{ return({'name': given, 'facts': vigil._pinned_facts(baseline or model, column, kind, bins, max_categories, group_by)}) }}
+  {{ return({'name': given, 'facts': vigil._pinned_facts(baseline or model, column, kind, bins, max_categories, group_by, none if baseline else window, baseline_window)}) }}
 {% endmacro %}
 
 
-{% macro _pinned_facts(relation, column, kind, bins, max_categories, group_by) %}
+{% macro _pinned_facts(relation, column, kind, bins, max_categories, group_by, window, baseline_window) %}
   {% set names = [] %}
   {% for name in group_by %}{% do names.append(vigil._plain(name)) %}{% endfor %}
   {{ return({
@@ -18,6 +18,8 @@
     'bins': bins,
     'max_categories': max_categories,
     'group_by': names | join(', '),
+    'timestamp_column': vigil._plain(window.column) if window else none,
+    'baseline_window': baseline_window,
   }) }}
 {% endmacro %}
 
@@ -161,7 +163,7 @@ pin_gap as (
       concat_ws(
         ', ',
         {%- for fact, value in pin.facts.items() %}
-        case when {{ fact }} <> {{ value if value is integer else vigil.text_literal(value) }} then {{ vigil._pinned_fact(fact) }} end,
+        case when {{ fact }} is distinct from {{ 'null' if value is none else value if value is integer else vigil.text_literal(value) }} then {{ vigil._pinned_fact(fact) }} end,
         {%- endfor %}
         case when data_type <> (select max(typeof(column_name)) from counts) then {{ vigil._pinned_fact('data_type') }} end
       ) as differences
@@ -180,7 +182,7 @@ pin_gap as (
 
 
 {% macro _pinned_fact(name) -%}
-  concat('{{ name }} ', cast({{ name }} as {{ dbt.type_string() }}))
+  concat('{{ name }} ', coalesce(cast({{ name }} as {{ dbt.type_string() }}), 'none'))
 {%- endmacro %}
 
 

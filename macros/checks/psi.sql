@@ -27,7 +27,7 @@
   {% set profile = vigil._profile(profile, model, {'column_name': column}) %}
   {% set periods = vigil._psi_periods(profile, period, window, baseline_window, baseline, bins) %}
   {% set window = vigil._window(timestamp_column, window) %}
-  {% set pin = vigil._psi_pin(pinned_baseline, model, baseline_window, baseline, column, kind, bins, max_categories, group_by, profile) %}
+  {% set pin = vigil._psi_pin(pinned_baseline, model, window, baseline_window, baseline, column, kind, bins, max_categories, group_by, profile) %}
 
 with {% if pin %}{{ vigil._psi_pinned(pin, model, column, window, kind, bins, group_by) }},
 {%- elif profile %}{{ vigil._psi_profiled(model, column, window, periods, kind, group_by, profile) }},

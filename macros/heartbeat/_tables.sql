@@ -21,7 +21,7 @@
     'vigil_baseline_log': {
       'baseline_name': 'string', 'project_name': 'string', 'target_name': 'string', 'invocation_id': 'string', 'event': 'string',
       'recorded_by': 'string', 'as_of': 'timestamp', 'relation': 'string', 'column_name': 'string', 'data_type': 'string',
-      'kind': 'string', 'bins': 'bigint', 'max_categories': 'bigint', 'group_by': 'string', 'baseline_window': 'string',
+      'kind': 'string', 'bins': 'bigint', 'max_categories': 'bigint', 'group_by': 'string', 'timestamp_column': 'string', 'baseline_window': 'string',
       'segment': 'string', 'is_categorical': 'boolean', 'bin': 'double', 'least_value': 'string', 'greatest_value': 'string',
       'greatest_number': 'double', 'bin_rows': 'bigint', 'recorded_at': 'timestamp'
     }

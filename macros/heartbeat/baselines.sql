@@ -88,13 +88,20 @@
   {% if test.config.where and not given.baseline %}{% set relation = '(select * from ' ~ relation ~ ' where ' ~ test.config.where ~ ') dbt_subquery' %}{% endif %}
   {% set column = vigil._column('column_name', given.column_name) %}
   {% set group_by = vigil._columns('group_by', given.group_by or none, required=false) %}
-  {% set window = none if given.baseline else vigil._window(given.timestamp_column, given.baseline_window) %}
-  {% set facts = vigil._pinned_facts(relation, column, given.kind, given.bins, given.max_categories, group_by) %}
+  {% set window = none if given.baseline else vigil._baseline_before(vigil._window(given.timestamp_column, given.window), given.baseline_window) %}
+  {% set facts = vigil._pinned_facts(relation, column, given.kind, given.bins, given.max_categories, group_by, window, given.baseline_window or none) %}
   {{ return({
-    'facts': dict(facts, baseline_window=given.baseline_window or none),
+    'facts': facts,
     'group_by': group_by,
     'query': vigil._psi_baseline(relation, column, window, given.kind, given.bins, given.max_categories, group_by),
   }) }}
+{% endmacro %}
+
+
+{% macro _baseline_before(window, baseline_window) %}
+  {#- As `_window`, of the baseline that the check has without a pin: a pin that held the tested rows too would find them normal. -#}
+  {% set length = vigil._duration('baseline_window', baseline_window) %}
+  {{ return(dict(window, length=length, start=vigil._before(window.start, length), end=window.start)) }}
 {% endmacro %}
 
 

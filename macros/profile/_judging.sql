@@ -12,8 +12,8 @@
 {% endmacro %}
 
 
-{% macro _profile_rows(profile, columns, periods, group_by, needs) %}
-{%- set of_grain = 'grain = ' ~ vigil.text_literal(vigil._grain(periods.period, columns.timestamp_column, group_by)) -%}
+{% macro _profile_rows(check_name, profile, model, columns, periods, group_by, needs) %}
+{%- set of_grain = 'grain = ' ~ vigil.text_literal(vigil._grain(model, periods.period, columns.timestamp_column, group_by)) -%}
 {%- set column = vigil._profiled_column(columns) -%}
 {%- set of_column = of_grain ~ (' and column_name = ' ~ vigil.text_literal(column) if column) -%}
 profile_rows as (
@@ -28,7 +28,7 @@ profile_rows as (
   {{ "group by segment, period_start" if not column }}
 ),
 
-{{ vigil._profile_gap(profile, columns, periods, group_by, of_column, needs) }},
+{{ vigil._profile_gap(check_name, profile, model, columns, periods, group_by, of_column, needs) }},
 
 source_rows as (
   select * from profile_rows where row_count > 0
@@ -36,11 +36,11 @@ source_rows as (
 {%- endmacro %}
 
 
-{% macro _profile_gap(profile, columns, periods, group_by, of_column, needs) %}
+{% macro _profile_gap(check_name, profile, model, columns, periods, group_by, of_column, needs) %}
 {#- Why the profile cannot answer, or null. What it is no profile of is an error, because no run of it would help.
     `needs.all_values` is a condition for the rows that must have all values, `needs.bins` says that histograms are added up; an approximate profile has neither. -#}
 {%- set names = vigil._period_names(vigil._adjoined([periods.tested] + periods.baseline), periods.period) -%}
-{%- set grain = vigil._grain(periods.period, columns.timestamp_column, group_by) -%}
+{%- set grain = vigil._grain(model, periods.period, columns.timestamp_column, group_by) -%}
 periods as (
   select
     period_start,
@@ -106,6 +106,11 @@ profile_gap as (
       {%- endif %}
     end as gap
   from lacking
+  {#- No row is read: but where the table, or one of its columns, is gone, the profile says nothing of it. #}
+  left join (
+    {{ vigil._source_rows(check_name, model, dict(columns, group_by=group_by)) }}
+    where false
+  ) as bound on true
 )
 {%- endmacro %}
 

@@ -1,8 +1,9 @@
-{% macro _grain(period, timestamp_column, group_by) %}
+{% macro _grain(relation, period, timestamp_column, group_by) %}
   {#- What a row of a profile is about, as text: rows of one grain are not compared with those of another. -#}
+  {% set table = (relation.schema ~ '.' if relation.schema) ~ relation.identifier %}
   {% set names = [] %}
   {% for column in group_by %}{% do names.append(vigil._plain(column)) %}{% endfor %}
-  {{ return(period ~ ' of ' ~ vigil._plain(timestamp_column) ~ ' in ' ~ vigil._timezone().zone ~ (' by ' ~ names | join(', ') if names)) }}
+  {{ return(period ~ ' of ' ~ table | lower ~ ' by ' ~ vigil._plain(timestamp_column) ~ ' in ' ~ vigil._timezone().zone ~ (' for each ' ~ names | join(', ') if names)) }}
 {% endmacro %}
 
 

@@ -105,6 +105,7 @@ select
   coalesce(measured.distinct_values, 0) <= {{ wanted.max_values }} and not profiled_columns.is_approximate as has_all_values,
   coalesce(kept_edges.edges, max(measured.edges) over (partition by profiled_columns.position)) as edges,
   measured.histogram,
+  '{{ run_started_at.strftime('%Y-%m-%dT%H:%M:%SZ') }}' as profiled_at,
   profiled_periods.period_start
 from profiled_periods
 cross join profiled_columns

@@ -17,7 +17,7 @@
   {% if wanted.columns | length > 50 %}{% do vigil._invalid('columns', wanted.columns | length ~ ' columns', 'at most 50') %}{% endif %}
   {% if wanted.approximate | reject('in', wanted.columns) | list %}{% do vigil._invalid('approximate', approximate, 'some of `columns`') %}{% endif %}
   {% if execute %}
-    {% set grain = vigil._grain(wanted.period, wanted.timestamp_column, wanted.group_by) %}
+    {% set grain = vigil._grain(wanted.relation, wanted.period, wanted.timestamp_column, wanted.group_by) %}
     {% set periods = vigil._profiled_periods(wanted.period, lookback, history, vigil._newest_profiled(grain, wanted.period)) %}
     {{ vigil._profile_sql(wanted, grain, periods, vigil._described_columns(wanted)) }}
   {% endif %}

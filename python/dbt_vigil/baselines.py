@@ -45,6 +45,7 @@ class PinnedBaseline:
     bins: int | None
     max_categories: int | None
     group_by: str | None
+    timestamp_column: str | None
     baseline_window: str | None
     rows: int
     pinned_bins: tuple[Bin, ...]

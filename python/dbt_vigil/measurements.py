@@ -17,9 +17,11 @@ Row = Mapping[str, Any]
 def first_to_see(rows: Sequence[Row]) -> Row:
     """Of several segments, the one that a person should see first."""
     row = min(rows, key=lambda row: (-float(row["failed"]), row["verdict"], row.get("segment") or ""))
-    return {name: _finite(row.get(name)) for name in COLUMNS}
+    failed = sum(float(row["failed"]) > 0 for row in rows)
+    return {name: _as_json(row.get(name)) for name in COLUMNS} | {"segments": len(rows), "failed_segments": failed}
 
 
+NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 COLUMNS = (
     "check_name",
     "segment",
@@ -33,10 +35,8 @@ COLUMNS = (
 )
 
 
-def _finite(value: Any) -> Any:
-    """No infinity: it is no JSON. Spark writes it as text."""
-    if value in ("NaN", "Infinity", "-Infinity"):
-        return None
+def _as_json(value: Any) -> Any:
+    """Infinity and NaN are no JSON, but as a text, as Spark writes them."""
     if isinstance(value, str) or value is None:
         return value
-    return float(value) if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else NOT_FINITE.get(float(value), "NaN")

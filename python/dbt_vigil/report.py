@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from math import isfinite
+from math import isinf, isnan
 from typing import Any
 
 __all__ = ["Measurement", "accepted", "counted", "describe", "measured", "why"]
@@ -24,11 +24,19 @@ class Measurement:
     denominator: float
     verdict: str
     detail: str | None = None
+    segments: int = 1
+    failed_segments: int = 0
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Measurement:
         """Take the measurement's columns from a row that may have others."""
-        return cls(**{field.name: row[field.name] for field in fields(cls) if field.name in row})
+        given: dict[str, Any] = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        # JSON has infinity as a text only.
+        given |= {name: float(given[name]) for name in _NUMBERS if given.get(name)}
+        return cls(**given)
+
+
+_NUMBERS = ("value", "lower_bound", "upper_bound", "numerator", "denominator")
 
 
 def counted(number: int, what: str) -> str:
@@ -39,6 +47,8 @@ def counted(number: int, what: str) -> str:
 def describe(m: Measurement) -> str:
     """Say in a sentence what was measured, where, from what, what is accepted, and what else there is to say."""
     detail = f"; {m.detail}" if m.detail else ""
+    if m.segments > 1 and m.failed_segments:
+        detail += f"; {m.failed_segments} of {m.segments} segments fail"
     where = f" in {m.segment}" if m.segment is not None else ""
     if not _was_measured(m):
         return f"no data{where}: {why(m)}, {accepted(m)}{detail}"
@@ -51,6 +61,8 @@ def measured(m: Measurement) -> str:
     """Write the value as short as it can be without looking equal to a bound, 0 or 1 that it is not equal to."""
     if m.value is None or not _was_measured(m):
         return "nothing"
+    if isinf(m.value):
+        return "infinity" if m.value > 0 else "-infinity"
     value = Decimal(repr(m.value))
     landmarks = [Decimal(repr(mark)) for mark in (m.lower_bound, m.upper_bound, 0, 1) if mark is not None]
     for text, shown in _candidates(m.check_name, value):
@@ -131,7 +143,7 @@ def _in_future(m: Measurement) -> str:
 
 
 def _was_measured(m: Measurement) -> bool:
-    return m.value is not None and isfinite(m.value)
+    return m.value is not None and not isnan(m.value)
 
 
 def _candidates(check_name: str, value: Decimal) -> Iterator[tuple[str, Decimal]]:

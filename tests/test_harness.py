@@ -315,6 +315,27 @@ def test_status(tmp_path: Path) -> None:
     assert datetime.fromisoformat(statuses[0]["last_ran_at"]).tzinfo is not None
 
 
+def test_infinity_is_said_and_kept(tmp_path: Path) -> None:
+    arguments = {"timestamp_column": "day", "baseline_periods": 1}
+    rows = "select date '2013-02-08' as day, 5e0 as amount union all select date '2013-02-09', 'inf'::double"
+    shop = Shop(tmp_path, {"infinite": {"test": "vigil.mean_change", "arguments": arguments}}, rows)
+    shop.project.run("run")
+    as_of = ("--vars", "{vigil_as_of: 2013-02-10}")
+    for command in ("dbt", "stored plan"):
+        answer = shop.vigil("test", *as_of)
+        assert f"by {command}" in answer.text
+        assert "infinite: mean infinity times the baseline's (inf against 5), from 0.5 to 2" in answer.text.replace(
+            "\n", " "
+        )
+    assert shop.project.run("test", *as_of).result
+    assert (
+        shop.rows("select status, value, numerator, denominator from vigil_check_log")
+        == [("fail", float("inf"), float("inf"), 5)] * 3
+    )
+    told = json.loads(shop.vigil("status", "--json").text, parse_constant=pytest.fail)
+    assert [row["last_value"] for row in told] == ["Infinity"]
+
+
 def test_the_harness_and_the_model_say_the_same(tmp_path: Path) -> None:
     shop = Shop(tmp_path, {"fine": {}, "failed": {"config": {"where": "1 = 1"}}, "broken": BROKEN}, NULLS)
     shop.vigil("build")

@@ -227,7 +227,16 @@ def status(as_of: datetime | None, as_json: bool, **options: Any) -> None:
     _flush(project)
     statuses = read_status(project, as_of)
     if as_json:
-        click.echo(json.dumps([asdict(status) for status in statuses], indent=2, default=lambda time: time.isoformat()))
+        from dbt_vigil.measurements import finite_or_text
+
+        rows = [
+            {
+                name: finite_or_text(value) if isinstance(value, float) else value
+                for name, value in asdict(status).items()
+            }
+            for status in statuses
+        ]
+        click.echo(json.dumps(rows, indent=2, default=lambda time: time.isoformat(), allow_nan=False))
     else:
         from dbt_vigil.tables import print_status
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["KEY", "first_to_see"]
+__all__ = ["KEY", "finite_or_text", "first_to_see"]
 
 KEY = "vigil"
 """Where a result's `adapter_response` has what was measured."""
@@ -18,7 +18,10 @@ def first_to_see(rows: Sequence[Row]) -> Row:
     """Of several segments, the one that a person should see first."""
     row = min(rows, key=lambda row: (-float(row["failed"]), row["verdict"], row.get("segment") or ""))
     failed = sum(float(row["failed"]) > 0 for row in rows)
-    return {name: _as_json(row.get(name)) for name in COLUMNS} | {"segments": len(rows), "failed_segments": failed}
+    return {name: finite_or_text(row.get(name)) for name in COLUMNS} | {
+        "segments": len(rows),
+        "failed_segments": failed,
+    }
 
 
 NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
@@ -35,7 +38,7 @@ COLUMNS = (
 )
 
 
-def _as_json(value: Any) -> Any:
+def finite_or_text(value: Any) -> Any:
     """Infinity and NaN are no JSON, but as a text, as Spark writes them."""
     if isinstance(value, str) or value is None:
         return value

@@ -31,6 +31,7 @@ class Relation:
 
     text: str
     identifier: str
+    schema: str | None = None
     limit: int | None = None
     event_time_filter: None = None
 
@@ -161,7 +162,14 @@ def _to_json(value: Any) -> Any:
     if type(value) is dict and all(type(key) is str for key in value):
         return {"mapping": to_json(value)}
     if getattr(value, "identifier", None) and value.event_time_filter is None:
-        return {"relation": {"text": str(value), "identifier": value.identifier, "limit": value.limit}}
+        return {
+            "relation": {
+                "text": str(value),
+                "identifier": value.identifier,
+                "schema": value.schema,
+                "limit": value.limit,
+            }
+        }
     raise TypeError(f"{value!r} is no argument of a check")
 
 

@@ -35,7 +35,7 @@ __all__ = [
     "without_as_of",
 ]
 
-FORMAT = 5
+FORMAT = 6
 PACKAGES = (
     "dbt-vigil", "dbt-core", "dbt-common", "dbt-adapters", "dbt-duckdb", "dbt-spark", "duckdb", "pyspark", "sqlglot",
 )  # fmt: skip

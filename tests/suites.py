@@ -634,9 +634,6 @@ TABLE_TESTS: dict[str, Callable[[Random], dict[str, Any]]] = {
         {"timestamp_column": "day", "max_age": pick(draw, "26 hours", "1 day", "300 days")}
         | some(draw, window=["301 days"]) | shared(draw)
     ),
-    "vigil.future_rate": lambda draw: (
-        {"timestamp_column": "day"} | some(draw, max_rate=[0.5], future_tolerance=["300 days"]) | shared(draw)
-    ),
     "vigil.row_count_ratio": lambda draw: (
         {"timestamp_column": "day"}
         | some(draw, seasonality=["week"], baseline_periods=[1, 30], min_ratio=[0, 0.1], max_ratio=[100])

@@ -33,9 +33,12 @@ def test_change_data_capture(tmp_path: Path) -> None:
     results = results_of("change_data_capture", tmp_path)
     said = {name: (result["status"], result["message"].split(": ", 1)[-1]) for name, result in results.items()}
     assert said == {
-        "lag_does_not_grow": ("fail", "slope 853.38 in payments, at most 100"),
-        "slots_above_1_gb": ("warn", "retained 2.12 GB in debezium_payments, at most 1 GB"),
-        "slots_above_10_gb": ("fail", "retained 0.28 GB in reporting, at most 10 GB; the slot is not active"),
+        "lag_does_not_grow": ("fail", "slope 853.38 in payments, at most 100; 1 of 2 segments fail"),
+        "slots_above_1_gb": ("warn", "retained 2.12 GB in debezium_payments, from 0 GB to 1 GB; 2 of 3 segments fail"),
+        "slots_above_10_gb": (
+            "fail",
+            "retained 0.28 GB in reporting, from 0 GB to 10 GB; the slot is not active; 1 of 3 segments fail",
+        ),
         "notes_survive_updates": (
             "fail",
             "nulls after an update 26.1% (6 of 23 updates of a value), at most 0%",

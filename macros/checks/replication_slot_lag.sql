@@ -35,6 +35,6 @@ measured as (
 ),
 {#- What an inactive slot holds back only grows. #}
 {{ vigil._verdict(
-  'replication_slot_lag', group_by, on_no_data, lower_bound=0, upper_bound=max_bytes, fails_when='denominator = 0 and numerator is not null', details=['state']
+  'replication_slot_lag', group_by, on_no_data, lower_bound=0, upper_bound=max_bytes, fails_when='denominator = 0', details=['state']
 ) }}
 {% endtest %}

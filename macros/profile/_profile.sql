@@ -189,10 +189,7 @@ sketched as (
     count(case when is_nan then 1 end) as nans,
     approx_count_distinct(value) as distinct_values,
     count(number) as numbers,
-    min(number) as least_number,
-    max(number) as greatest_number,
-    substr(coalesce(min_by(value, number), min(value)), 1, 100) as least_text,
-    substr(coalesce(max_by(value, number), max(value)), 1, 100) as greatest_text,
+    {{ vigil._range_columns() }},
     sum(number) as total,
     sum(number) / nullif(count(number), 0) as mean,
     case when max(abs(number)) < cast('Infinity' as double) then stddev_samp(case when abs(number) < cast('Infinity' as double) then number end) end as standard_deviation,
@@ -289,10 +286,7 @@ approximated as (
     sum(case when is_nan then value_rows else 0 end) as nans,
     max(segment_values) as distinct_values,
     max(segment_numbers) as numbers,
-    min(number) as least_number,
-    max(number) as greatest_number,
-    substr(coalesce(min_by(value, number), min(value)), 1, 100) as least_text,
-    substr(coalesce(max_by(value, number), max(value)), 1, 100) as greatest_text,
+    {{ vigil._range_columns() }},
     max(segment_total) as total,
     max(segment_total / segment_numbers) as mean,
     sqrt(sum(number_rows * power(number - segment_total / segment_numbers, 2)) / nullif(max(segment_numbers) - 1, 0)) as standard_deviation,
@@ -307,6 +301,14 @@ approximated as (
     case when max(edges) is not null then {{ vigil.array_of(bins) }} end as histogram
   from (select *, case when number is not null then {{ vigil.count_below('edges', 'number') }} end as bin from edged) as binned
   group by period_time, {{ vigil._group_columns(group_by) }}position
+{%- endmacro %}
+
+
+{% macro _range_columns() -%}
+    min(number) as least_number,
+    max(number) as greatest_number,
+    substr(coalesce(min_by(value, number), min(value)), 1, 100) as least_text,
+    substr(coalesce(max_by(value, number), max(value)), 1, 100) as greatest_text
 {%- endmacro %}
 
 

@@ -318,7 +318,7 @@ def _changes_a_baseline(command: F) -> F:
 
 @baseline.command()
 @_changes_a_baseline
-@click.option("--as-of", help="The moment that the baseline ends at, as variable vigil_as_of has it. Default: now.")
+@click.option("--as-of", help="As of when the check's baseline is kept, as variable vigil_as_of has it. Default: now.")
 def pin(name: str, by: str | None, as_of: str | None, **options: Any) -> None:
     """Keep what the baseline NAME is now in the record, for its checks to compare with from now on."""
     _write_baseline("pin_baseline", name, by, {"vigil_as_of": as_of} if as_of else {}, options)

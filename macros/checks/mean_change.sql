@@ -29,8 +29,8 @@ measured as (
     case
       when denominator = 0 and numerator = 0 then 1
       when denominator = 0 and not isnan(numerator) then sign(numerator) * cast('Infinity' as double)
-      {#- To an infinite mean, and to none at all, nothing compares. #}
-      when abs(denominator) < cast('Infinity' as double) then numerator / denominator
+      {#- To an infinite mean, and to none at all, nothing compares. Spark in ANSI mode divides not even NaN by 0. #}
+      when abs(denominator) < cast('Infinity' as double) then numerator / nullif(denominator, 0)
     end as value
   from ({{ vigil._both_sides({'mean': ['numerator', 'denominator']}, group_by) }}) as both_sides
 ),

@@ -54,8 +54,32 @@
     {% set relation = vigil._record_table(tables[0]) %}
     {% do vigil._try_sql('create schema if not exists ' ~ relation.without_identifier()) %}
     {% for table in tables %}
-      {% set columns = vigil._record_columns(table).items() %}
-      {% do vigil._try_sql('create table if not exists ' ~ vigil._record_table(table) ~ ' (' ~ columns | map('join', ' ') | join(', ') ~ ')') %}
+      {% set columns = vigil._record_columns(table).items() | map('join', ' ') | join(', ') %}
+      {% do vigil._try_sql('create table if not exists ' ~ vigil._record_table(table) ~ ' ' ~ vigil._table_definition(columns)) %}
     {% endfor %}
   {% endif %}
+{% endmacro %}
+
+
+{% macro _table_definition(columns) %}
+  {{ return(adapter.dispatch('_table_definition', 'vigil')(columns)) }}
+{% endmacro %}
+
+{% macro duckdb___table_definition(columns) %}
+  {{ return('(' ~ columns ~ ')') }}
+{% endmacro %}
+
+{% macro spark___table_definition(columns) %}
+  {#- A partition for each day, where that does not make a folder of tiny files for each day that nobody ever joins. -#}
+  {% set format = vigil._file_format() %}
+  {% if format == 'delta' %}
+    {{ return('(' ~ columns ~ ', recorded_on date generated always as (cast(recorded_at as date))) using delta partitioned by (recorded_on)') }}
+  {% elif format == 'iceberg' %}
+    {{ return('(' ~ columns ~ ') using iceberg partitioned by (days(recorded_at))') }}
+  {% endif %}
+  {{ return('(' ~ columns ~ ')' ~ (' using parquet' if format else '')) }}
+{% endmacro %}
+
+{% macro default___table_definition(columns) %}
+  {{ vigil._unsupported_engine() }}
 {% endmacro %}

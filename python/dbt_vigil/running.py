@@ -34,7 +34,7 @@ from dbt_vigil.storing import NotStored, Watch, stored_plan, watching
 from dbt_vigil.summary import RunSummary, check_result
 from dbt_vigil.turns import database_turn
 
-__all__ = ["RecordError", "close_connections", "flush", "flush_if_free", "record_run", "run"]
+__all__ = ["RecordError", "close_connections", "flush", "flush_if_free", "maintain", "record_run", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -232,13 +232,7 @@ def record_run(
 
     # As text within text: dbt reads arguments as YAML, which is slow and does not know all that JSON does.
     artifacts = json.dumps({"run": facts, "results": list(results), "manifest": manifest})
-    arguments = [
-        "--quiet", "--log-level", "none", "--no-write-json", "run-operation", "vigil.record_artifacts",
-        "--args", json.dumps({"artifacts": artifacts}),
-        "--project-dir", str(project.directory), "--profiles-dir", str(project.profiles_directory),
-        "--profile", project.profile_name, "--target", project.target_name,
-        "--vars", yaml.safe_dump(dict(project.given_vars), default_flow_style=True),
-    ]  # fmt: skip
+    arguments = _operation(project, "record_artifacts", {"artifacts": artifacts})
     # Writers of one plain table on Spark get in each other's way. What was written twice is shown once.
     for attempt in range(1 if project.engine == "duckdb" else 10):
         if attempt:
@@ -255,6 +249,37 @@ def record_run(
         concerns_all=result.exception is not None,
         has_no_record="could not find a macro with the name 'record_artifacts'" in reason,  # without the package
     )
+
+
+def maintain(project: Project) -> None:
+    """Delete what is older than the retention from the record, and join its small files, by the package's macro.
+
+    Raises:
+        VigilError: It could not be done.
+    """
+    reasons: list[str] = []
+
+    def on_event(event: EventMsg) -> None:
+        if event.info.name in ("RunningOperationCaughtError", "RunningOperationUncaughtError"):
+            reasons.append(event.data.exc)
+
+    with database_turn(project):
+        result = dbtRunner(callbacks=[on_event]).invoke(_operation(project, "maintain", {}))
+        close_connections(project)
+    if not result.success:
+        reason = str(result.exception or "".join(reasons[-1:]) or "logs/dbt.log may say why")
+        raise VigilError(f"The record could not be maintained: {scrubbed(' '.join(reason.split()))}")
+
+
+def _operation(project: Project, macro: str, arguments: Mapping[str, Any]) -> list[str]:
+    """What dbt's command line takes to run a macro of the package."""
+    return [
+        "--quiet", "--log-level", "none", "--no-write-json", "run-operation", f"vigil.{macro}",
+        "--args", json.dumps(arguments),
+        "--project-dir", str(project.directory), "--profiles-dir", str(project.profiles_directory),
+        "--profile", project.profile_name, "--target", project.target_name,
+        "--vars", yaml.safe_dump(dict(project.given_vars), default_flow_style=True),
+    ]  # fmt: skip
 
 
 class _Recorder:

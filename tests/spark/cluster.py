@@ -18,7 +18,7 @@ from tests.spark.server import SERVER_LOG, ThriftServer, create_default_schema, 
 FORMATS = ("delta", "iceberg")
 WORKERS = 2
 # The compiler of the JVM that is quick rather than good: most of what runs here runs once.
-TASKS = re.compile(r"^(\S+ \S+) INFO Executor: (Running|Finished) task .*\((TID \d+)\)", re.MULTILINE)
+TASKS = re.compile(r"^(\S+ \S+) [A-Z]+ Executor: (\w+) .*\((TID \d+)\)", re.MULTILINE)
 QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
@@ -42,22 +42,20 @@ class Cluster:
         worker.wait()
 
     def busy_worker(self, seconds: float) -> Path | None:
-        """A worker that has had a task for as many seconds, by the log of its executor."""
-        for folder in self.workers:
-            running: dict[str, datetime] = {}
-            for log in folder.glob("app-*/*/stderr"):
-                for time, event, task in TASKS.findall(log.read_text()):
-                    if event == "Running":
-                        running[task] = datetime.strptime(time, "%y/%m/%d %H:%M:%S")
-                    else:
-                        running.pop(task, None)
-            if any(datetime.now() - since > timedelta(seconds=seconds) for since in running.values()):
-                return folder
-        return None
+        """The folder of a worker that has had a task for as many seconds."""
+        long_ago = datetime.now() - timedelta(seconds=seconds)
+        return next((folder for folder in self.workers if min(tasks(folder), default=datetime.max) < long_ago), None)
 
-    def log(self) -> str:
-        """What the server has logged."""
-        return (self.directory / SERVER_LOG).read_text()
+
+def tasks(folder: Path) -> list[datetime]:
+    """When the tasks of a worker started that its executor has not ended, by its log."""
+    running: dict[str, datetime] = {}
+    for log in folder.glob("app-*/*/stderr"):
+        for time, event, task in TASKS.findall(log.read_text()):
+            running.pop(task, None)  # finished, failed or killed, unless this line says that it runs
+            if event == "Running":
+                running[task] = datetime.strptime(time, "%y/%m/%d %H:%M:%S")
+    return list(running.values())
 
 
 def settings(table_format: str, directory: Path) -> dict[str, str]:

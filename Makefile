@@ -2,13 +2,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := python/pyproject.toml python/requirements.lock
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -c python/requirements.lock
-PYTEST = $(BIN)/python -m pytest -c python/pyproject.toml --rootdir . -n 2 --dist loadfile $(ARGS)
+PYTEST = $(BIN)/python -m pytest -c python/pyproject.toml --rootdir . -n 2 --dist loadgroup $(ARGS)
 RUFF_CONFIG = --config python/pyproject.toml
 
 # dbt starts twice as fast from compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-suites lint lock bench-faults clean
+.PHONY: help demo test test-fast test-suites test-lakes test-writers spark-up spark-down lint lock bench-faults clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,10 +20,22 @@ test: .venv/java .venv/airflow/installed lint ## Run the linters, and every test
 	@$(PYTEST)
 
 test-fast: .venv/full ## Run the tests on DuckDB only
-	@$(PYTEST) -m "not spark and not airflow"
+	@$(PYTEST) -m "not airflow and not spark and not delta and not iceberg"
 
 test-suites: .venv/java ## Compare vigil test with dbt test on 3,000 random suites, or as many as SUITES says
 	@VIGIL_SUITES=$(or $(SUITES),3000) $(PYTEST) tests/test_same_verdicts.py tests/plan/test_equal_answers.py
+
+test-lakes: .venv/java ## Judge every case in tables of Delta and of Iceberg, on clusters of Spark
+	@VIGIL_ALL_CASES=1 $(PYTEST) tests/test_cases.py -m "delta or iceberg"
+
+test-writers: .venv/java ## Let eight processes write 50 runs each into one record in Delta, and into one in Iceberg
+	@VIGIL_RUNS=50 $(PYTEST) tests/test_maintain.py -m "delta or iceberg"
+
+spark-up: .venv/java ## Start a Spark cluster for each table format, and print what a profile must say
+	@$(BIN)/python -m tests.spark up
+
+spark-down: .venv/full ## Stop what spark-up has started
+	@$(BIN)/python -m tests.spark down
 
 lint: .venv/full ## Run the linters and the type checker
 	@$(BIN)/ruff check --quiet $(RUFF_CONFIG) .
@@ -40,7 +52,7 @@ bench-faults: .venv/full ## Harm real data in many ways, and write what the chec
 	@$(BIN)/python -m benchmarks.faults.run --write
 
 clean: ## Remove the environment and all that dbt, Spark and the linters wrote
-	rm -rf .venv target logs dbt_packages spark-warehouse metastore_db derby.log
+	rm -rf .venv target logs dbt_packages spark-warehouse metastore_db derby.log .spark
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache python/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -38,7 +38,7 @@ from benchmarks.lineitem import (
 from benchmarks.suite import Contestant, Result, Run, about, compare, race, run_dbt, run_vigil, spend, table, write
 from benchmarks.tpch import FOLDER, TABLES, environment, parquet
 from tests.project import Project
-from tests.thrift import ThriftServer, thrift_server
+from tests.spark.server import ThriftServer, thrift_server
 
 DEEQU = "com.amazon.deequ:deequ:2.1.0-spark-3.5"
 DEEQU_REQUIREMENTS = ("pyspark==3.5.9", "pydeequ==1.7.0", "setuptools<80")

@@ -70,6 +70,11 @@ class Case:
         return f"{self.check}__{self.name}"
 
     @property
+    def relations(self) -> dict[str, dict[str, Any]]:
+        """What its relations have, by name."""
+        return {self.id: {"sql": self.sql, "columns": self.columns, "rows": self.rows}, **self.others}
+
+    @property
     def expected_rows(self) -> list[dict[str, Any]]:
         return self.expect if isinstance(self.expect, list) else [self.expect]
 
@@ -102,14 +107,18 @@ def select(engine: Engine, columns: dict[str, str], rows: list[list[Any]]) -> st
 
 def _typed(engine: Engine, value: Any, name: str, column_type: str) -> str:
     literal = "null" if value is None else "'" + str(value).replace("'", "''") + "'"
-    quote = "`" if engine.name == "spark" else '"'
-    return f"cast({literal} as {engine.type_name(column_type)}) as {quote}{name.replace(quote, quote * 2)}{quote}"
+    return f"cast({literal} as {engine.type_name(column_type)}) as {quoted(engine, name)}"
+
+
+def quoted(engine: Engine, name: str) -> str:
+    quote = "`" if engine.dialect == "spark" else '"'
+    return quote + name.replace(quote, quote * 2) + quote
 
 
 def model_sql(engine: Engine, spec: dict[str, Any]) -> str:
     """The SQL of a case's model: its own `sql`, with the engine's names of types, or its rows."""
     if sql := spec.get("sql"):
-        if engine.name == "spark":
+        if engine.dialect == "spark":
             sql = sql.replace("{struct}", "struct(1)").replace("{quote}", "`")
         else:
             sql = sql.replace("{struct}", "{'a': 1}").replace("{quote}", '"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,8 +19,12 @@ from tests.case_table import DEFAULT_VARS, Case, load_cases, model_sql
 from tests.engines import DuckDB, Engine, Row, Spark
 from tests.profiled_cases import error_of, write_profiled_cases
 from tests.project import Project, TestResult
+from tests.spark.cluster import FORMATS, Cluster, cluster
+from tests.spark.stored_cases import StoredCases
 
 ENGINES = ["duckdb", pytest.param("spark", marks=pytest.mark.spark)]
+AT_ONCE = 20
+LAKES = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in FORMATS]
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,14 @@ class Outcome:
     rows: list[Row]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of a file run in one process, but those of a table format in one that has its cluster."""
+    for item in items:
+        names = [mark.name for mark in item.iter_markers() if mark.name in FORMATS]
+        item.add_marker(pytest.mark.xdist_group(names[0] if names else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
     engine = Spark(tmp_path_factory.mktemp("spark"))
@@ -37,9 +50,36 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
     engine.session.stop()
 
 
+@pytest.fixture(scope="session")
+def delta(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster("delta", tmp_path_factory.mktemp("delta")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def iceberg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster("iceberg", tmp_path_factory.mktemp("iceberg")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session", params=LAKES)
+def lake(request: pytest.FixtureRequest) -> Cluster:
+    """A cluster with a Thrift Server on it, and tables in Delta or in Iceberg."""
+    started: Cluster = request.getfixturevalue(request.param)
+    return started
+
+
 @pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return DuckDB() if request.param == "duckdb" else request.getfixturevalue("spark")
+    return engine_of(request)
+
+
+def engine_of(request: pytest.FixtureRequest) -> Engine:
+    """The engine that a fixture's parameter names."""
+    if request.param == "duckdb":
+        return DuckDB()
+    started: Spark | Cluster = request.getfixturevalue(request.param)
+    return started.engine if isinstance(started, Cluster) else started
 
 
 @pytest.fixture(scope="session")
@@ -47,12 +87,7 @@ def outcomes(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
     """The outcome of each selected case, by its id: one dbt run for all cases that share their variables."""
-    parameters = [_parameters(item) for item in request.session.items]
-    selected = {case.id for of in parameters for name in ("case", "profiled_case") if (case := of.get(name))}
-    groups: dict[str, list[Case]] = defaultdict(list)
-    for case in load_cases():
-        if case.id in selected:
-            groups[yaml.safe_dump(DEFAULT_VARS | case.vars)].append(case)
+    groups = grouped(selected_cases(request.session, "case", "profiled_case"))
     found: dict[str, Outcome] = {}
     for number, (variables, cases) in enumerate(groups.items()):
         directory = tmp_path_factory.mktemp(f"cases_{engine.name}_{number}_", numbered=False)
@@ -70,11 +105,7 @@ def profiled_outcomes(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[Row] | str]:
     """What each selected case is judged from a profile: its rows, or the error of its query."""
-    selected = {case.id for item in request.session.items if (case := _parameters(item).get("profiled_case"))}
-    groups: dict[str, list[Case]] = defaultdict(list)
-    for case in load_cases():
-        if case.id in selected:
-            groups[yaml.safe_dump(DEFAULT_VARS | case.vars)].append(case)
+    groups = grouped(selected_cases(request.session, "profiled_case"))
     found: dict[str, list[Row] | str] = {}
     for number, (variables, cases) in enumerate(groups.items()):
         directory = tmp_path_factory.mktemp(f"profiled_{engine.name}_{number}_", numbered=False)
@@ -82,17 +113,57 @@ def profiled_outcomes(
         write_profiled_cases(project, cases)
         run = project.run("run")
         assert run.success, run.exception or [(r.node.name, r.message) for r in run.result if r.status == "error"]  # type: ignore[union-attr]
-        compiled = project.run("compile", "--select", "test_type:generic")
-        results = {name.removeprefix("of_"): result for name, result in project.test_results(compiled).items()}
-        erring = [case for case in cases if "error" in case.expect]
         # Spark describes a plan anew after each of its stages, and these have many.
-        found |= rows_of(engine, directory, [case for case in cases if case not in erring], results, at_once=3)
-        found |= {case.id: error_of(project, results[case.id].compiled_sql) for case in erring}
+        found |= compiled_and_asked(project, cases, at_once=3)
     return found
 
 
+@pytest.fixture(scope="session")
+def stored_outcomes(
+    request: pytest.FixtureRequest, lake: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[Row] | str]:
+    """What each selected case is judged in a table of Delta or Iceberg: its rows, or the error of its query."""
+    engine = lake.engine
+    cases = selected_cases(request.session, "stored_case")
+    stored = StoredCases(Project(tmp_path_factory.mktemp(f"stored_{engine.name}", numbered=False), engine), cases)
+    found: dict[str, list[Row] | str] = {}
+    for number, (variables, members) in enumerate(grouped(cases).items()):
+        directory = tmp_path_factory.mktemp(f"stored_{engine.name}_{number}_", numbered=False)
+        project = Project(directory, engine, yaml.safe_load(variables))
+        for case in members:
+            write_case(project, case, stored)
+        found |= compiled_and_asked(project, members)
+    return found
+
+
+def selected_cases(session: pytest.Session, *parameters: str) -> list[Case]:
+    """The cases that a test of this session has as one of the parameters."""
+    given = [_parameters(item) for item in session.items]
+    selected = {case.id for of in given for name in parameters if (case := of.get(name))}
+    return [case for case in load_cases() if case.id in selected]
+
+
+def grouped(cases: list[Case]) -> dict[str, list[Case]]:
+    """The cases that share their variables, by those in YAML."""
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        groups[yaml.safe_dump(DEFAULT_VARS | case.vars)].append(case)
+    return groups
+
+
+def compiled_and_asked(project: Project, cases: list[Case], at_once: int = AT_ONCE) -> dict[str, list[Row] | str]:
+    """The rows of the cases' checks as dbt compiles them, or the errors of those that have one."""
+    compiled = project.run("compile", "--select", "test_type:generic")
+    results = {name.removeprefix("of_"): result for name, result in project.test_results(compiled).items()}
+    erring = [case for case in cases if "error" in case.expect]
+    judged = [case for case in cases if case not in erring]
+    return rows_of(project.engine, project.directory, judged, results, at_once) | {
+        case.id: error_of(project, results[case.id].compiled_sql) for case in erring
+    }
+
+
 def rows_of(
-    engine: Engine, directory: Path, cases: list[Case], results: dict[str, TestResult], at_once: int = 20
+    engine: Engine, directory: Path, cases: list[Case], results: dict[str, TestResult], at_once: int = AT_ONCE
 ) -> dict[str, list[Row]]:
     """The rows of the compiled checks. Many of one check are asked at once: Spark takes a second for each statement."""
     found: dict[str, list[Row]] = defaultdict(list)
@@ -108,7 +179,7 @@ def _parameters(item: pytest.Item) -> dict[str, Any]:
     return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
 
 
-def write_case(project: Project, case: Case) -> None:
+def write_case(project: Project, case: Case, stored: StoredCases | None = None) -> None:
     """Adds a case's relations and its test to a project."""
     test = {f"vigil.{case.check}": {"name": case.id, "arguments": case.arguments, "config": case.config}}
     subject: dict[str, Any] = {"name": case.id}
@@ -116,12 +187,9 @@ def write_case(project: Project, case: Case) -> None:
         subject["columns"] = [{"name": case.column, "data_tests": [test]}]
     else:
         subject["data_tests"] = [test]
-    for name, spec in case.others.items():
-        project.write(f"models/{case.id}/{name}.sql", model_sql(project.engine, spec))
-    sql = model_sql(project.engine, {"sql": case.sql, "columns": case.columns, "rows": case.rows})
-    path = f"models/{case.id}/{case.id}"
-    project.write(f"{path}.sql", sql)
-    project.write_yaml(f"{path}.yml", {"models": [subject]})
+    for name, spec in case.relations.items():
+        project.write(f"models/{case.id}/{name}.sql", stored.model(name) if stored else model_sql(project.engine, spec))
+    project.write_yaml(f"models/{case.id}/{case.id}.yml", {"models": [subject]})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -130,7 +198,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         report.nodeid.split("[")[1].split("-")[0]
         for reports in (terminalreporter.getreports("passed"), terminalreporter.getreports("failed"))
         for report in reports
-        if "::test_case[" in report.nodeid
+        if re.search(r"::test_(stored_)?case\[", report.nodeid)
     ]
     for name in dict.fromkeys(ran):
         terminalreporter.write_line(f"{ran.count(name)} cases on {name}")

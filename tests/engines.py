@@ -1,4 +1,4 @@
-"""The two engines that every case runs on, each behind the same three calls."""
+"""The engines that every case runs on, each behind the same calls."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ Row = dict[str, Any]
 
 # Neither UTC nor the zone of any case: a verdict that follows the session's zone is wrong.
 SESSION_ZONE = "Asia/Kolkata"
+# Spark's `timestamp` is an instant, its `timestamp_ntz` a wall clock.
+SPARK_TYPES = {"timestamp": "timestamp_ntz", "timestamptz": "timestamp"}
 
 
 class Engine(Protocol):
     """An engine that dbt runs on, that answers a compiled query, and that lets go of what a run of dbt held."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dialect(self) -> str: ...
+
+    @property
+    def file_format(self) -> str | None: ...
 
     def profile(self, directory: Path) -> dict[str, Any]: ...
 
@@ -27,7 +36,8 @@ class Engine(Protocol):
 
 
 class DuckDB:
-    name = "duckdb"
+    name = dialect = "duckdb"
+    file_format = None
 
     def profile(self, directory: Path) -> dict[str, Any]:
         settings = {"TimeZone": SESSION_ZONE}
@@ -54,7 +64,8 @@ class DuckDB:
 class Spark:
     """A local Spark session, which dbt-spark's `method: session` finds and shares."""
 
-    name = "spark"
+    name = dialect = "spark"
+    file_format = None
 
     def __init__(self, directory: Path, **settings: str) -> None:
         os.environ.setdefault("PYSPARK_PYTHON", "python3")
@@ -86,8 +97,7 @@ class Spark:
         }
 
     def type_name(self, column_type: str) -> str:
-        # Spark's `timestamp` is an instant, its `timestamp_ntz` a wall clock.
-        return {"timestamp": "timestamp_ntz", "timestamptz": "timestamp"}.get(column_type, column_type)
+        return SPARK_TYPES.get(column_type, column_type)
 
     def rows(self, directory: Path, sql: str) -> list[Row]:
         return [row.asDict() for row in self.session.sql(sql).collect()]

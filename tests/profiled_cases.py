@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from tests.case_table import DEFAULT_VARS, Case, model_sql
+from tests.case_table import DEFAULT_VARS, Case, model_sql, quoted
 from tests.engines import Engine
 from tests.project import Project
 
@@ -86,11 +86,6 @@ def segment(engine: Engine, case: Case, column_type: str | None, names: dict[str
         is_own = type_name == column_type and case.column
         columns.append(f"{quoted(engine, str(case.column)) if is_own else f'cast(null as {type_name})'} as {name}")
     return f"select {', '.join(columns)} from (\n{model_sql(engine, vars(case))}\n) as of_case"
-
-
-def quoted(engine: Engine, name: str) -> str:
-    quote = "`" if engine.name == "spark" else '"'
-    return quote + name.replace(quote, quote * 2) + quote
 
 
 def subject_of(engine: Engine, cases: list[Case]) -> str:

@@ -44,13 +44,18 @@ class Project:
                 "name": "cases",
                 "profile": "cases",
                 "flags": {"require_generic_test_arguments_property": True, "send_anonymous_usage_stats": False},
-                "models": {"cases": {"+materialized": "view"}},
+                "models": {"cases": {"+materialized": "view"} | self._where_set("+file_format")},
+                "vars": self._where_set("vigil_file_format"),
             },
         )
         profile = {"target": self.engine.name, "outputs": {self.engine.name: self.engine.profile(self.directory)}}
         self.write_yaml("profiles.yml", {"cases": profile})
         self.write_yaml("packages.yml", {"packages": [{"local": str(REPO)}]})
         assert self.run("deps").success
+
+    def _where_set(self, key: str) -> dict[str, str]:
+        """The engine's file format under a key, if it has one."""
+        return {key: self.engine.file_format} if self.engine.file_format else {}
 
     def write(self, path: str, text: str) -> None:
         target = self.directory / path

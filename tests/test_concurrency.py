@@ -12,7 +12,7 @@ import pytest
 
 from tests import killing
 from tests.shop import LATER, Shop
-from tests.thrift import ThriftServer, thrift_server
+from tests.spark.server import ThriftServer, thrift_server
 
 
 def together(directory: Path, processes: int, *arguments: str) -> list[int]:

@@ -24,7 +24,7 @@ from dbt_vigil import connecting
 from dbt_vigil.connecting import Connection, NotHonoured, QueryError, direct_connection
 from dbt_vigil.project import Project, VigilError
 from tests.engines import Spark
-from tests.thrift import ThriftServer, thrift_server
+from tests.spark.server import ThriftServer, thrift_server
 
 SECRET = "hunter2-s3cret"
 ZONE = "select current_setting('TimeZone')"

@@ -53,7 +53,7 @@ def dbt(project: Project, command: str, *arguments: str, **variables: Any) -> Ru
 
 
 def schema(project: Project) -> str:
-    return project.directory.name.replace("-", "_") if project.engine.name == "spark" else "main"
+    return project.directory.name.replace("-", "_") if project.engine.dialect == "spark" else "main"
 
 
 def read(project: Project, what: str, columns: str = "*", where: str = "true") -> list[Row]:
@@ -171,7 +171,7 @@ def write_story(project: Project, changed: bool) -> None:
 
 def extra(project: Project) -> int:
     """More tests, where they cost nothing: a run of 60 on DuckDB."""
-    return 45 if project.engine.name == "duckdb" else 1
+    return 45 if project.engine.dialect == "duckdb" else 1
 
 
 def payload() -> str:
@@ -650,7 +650,7 @@ def obstructed(
         pytest.skip("a run on Spark costs seconds, and what is done about an error does not depend on it")
     statement, watched, error = OBSTACLES[request.param]
     project = small_project(tmp_path_factory.mktemp(f"{request.param}_{engine.name}", numbered=False), engine)
-    if engine.name == "spark":
+    if engine.dialect == "spark":
         engine.rows(project.directory, f"create schema if not exists {schema(project)}")
     engine.rows(project.directory, statement.format(schema=schema(project)))
     return project, {"vigil_schema": watched} if watched else {}, error
@@ -701,6 +701,7 @@ def test_no_record_leaves_nothing_behind(small: Project) -> None:
         ("vigil_expect_every", "0 days"),
         ("vigil_grace", -1),
         ("vigil_as_of", "today"),
+        ("vigil_file_format", "orc"),
     ],
 )
 def test_a_wrong_variable_stops_the_run_before_any_test(name: str, value: Any, small: Project) -> None:

@@ -25,3 +25,13 @@
     {% do exceptions.warn(message) %}
   {% endif %}
 {% endmacro %}
+
+
+{% macro _file_format() %}
+  {#- Of the record's tables, on Spark: none for what the server takes by itself. -#}
+  {% set given = var('vigil_file_format', none) %}
+  {% if given not in (none, 'delta', 'iceberg', 'parquet') %}
+    {% do exceptions.raise_compiler_error('vigil: var `vigil_file_format` is ' ~ given ~ '. Accepted: delta, iceberg, parquet.') %}
+  {% endif %}
+  {{ return(given) }}
+{% endmacro %}

@@ -34,6 +34,15 @@
 {% endmacro %}
 
 
+{% macro _record_tables() %}
+  {% set tables = [] %}
+  {% for name in ['vigil_check_log', 'vigil_registry_log', 'vigil_invocation_log', 'vigil_baseline_log'] %}
+    {% do tables.append(vigil._record_table(name)) %}
+  {% endfor %}
+  {{ return(tables) }}
+{% endmacro %}
+
+
 {% macro _readable(log) %}
   {#- A table of the record, for a model. In the place of one that cannot be read stand rows that stop whoever reads them: the
       model turns no green run red, and a broken record is not taken for an empty one. -#}
@@ -53,16 +62,36 @@
 
 {% macro _create_record() %}
   {#- Makes the tables, if a probe says that one is missing. What cannot be made is noticed where it is written to. -#}
-  {% set tables = ['vigil_check_log', 'vigil_registry_log', 'vigil_invocation_log', 'vigil_baseline_log'] %}
-  {% set probe %}
-    select 1 as one from {% for table in tables %}{{ vigil._record_table(table) }}{{ ', ' if not loop.last }}{% endfor %} limit 0
-  {% endset %}
-  {% if not vigil._try_sql(probe) %}
-    {% set relation = vigil._record_table(tables[0]) %}
-    {% do vigil._try_sql('create schema if not exists ' ~ relation.without_identifier()) %}
+  {% set tables = vigil._record_tables() %}
+  {% if not vigil._try_sql('select 1 as one from ' ~ tables | join(', ') ~ ' limit 0') %}
+    {% do vigil._try_sql('create schema if not exists ' ~ tables[0].without_identifier()) %}
     {% for table in tables %}
-      {% set columns = vigil._record_columns(table).items() %}
-      {% do vigil._try_sql('create table if not exists ' ~ vigil._record_table(table) ~ ' (' ~ columns | map('join', ' ') | join(', ') ~ ')') %}
+      {% set columns = vigil._record_columns(table.identifier).items() | map('join', ' ') | join(', ') %}
+      {% do vigil._try_sql('create table if not exists ' ~ table ~ ' ' ~ vigil._table_definition(columns)) %}
     {% endfor %}
   {% endif %}
+{% endmacro %}
+
+
+{% macro _table_definition(columns) %}
+  {{ return(adapter.dispatch('_table_definition', 'vigil')(columns)) }}
+{% endmacro %}
+
+{% macro duckdb___table_definition(columns) %}
+  {{ return('(' ~ columns ~ ')') }}
+{% endmacro %}
+
+{% macro spark___table_definition(columns) %}
+  {#- A partition for each day, where that does not make a folder of tiny files for each day that nobody ever joins. -#}
+  {% set format = vigil._file_format() %}
+  {% if format == 'delta' %}
+    {{ return('(' ~ columns ~ ', recorded_on date generated always as (cast(recorded_at as date))) using delta partitioned by (recorded_on)') }}
+  {% elif format == 'iceberg' %}
+    {{ return('(' ~ columns ~ ') using iceberg partitioned by (days(recorded_at))') }}
+  {% endif %}
+  {{ return('(' ~ columns ~ ')' ~ (' using parquet' if format else '')) }}
+{% endmacro %}
+
+{% macro default___table_definition(columns) %}
+  {{ vigil._unsupported_engine() }}
 {% endmacro %}

@@ -2,6 +2,7 @@
   {% if execute and vigil._flag('vigil_record', true) %}
     {#- A wrong setting stops the run before its first test. -#}
     {% do vigil._flag('vigil_strict', false) %}
+    {% do vigil._file_format() %}
     {% do vigil._new_run() %}
     {% do vigil._create_record() %}
   {% endif %}

@@ -219,6 +219,23 @@ def record(path: Path, manifest: Path | None, **options: Any) -> None:
 
 @main.command()
 @_of_a_project
+def maintain(**options: Any) -> None:
+    """Delete from the record what is older than var `vigil_retention`, and join its small files.
+
+    What a status rests on stays, however old. Runs may be recorded meanwhile.
+    """
+    project = _project(**options)
+    with _importing():
+        from dbt_vigil.running import operate
+        from dbt_vigil.turns import database_turn
+
+    with database_turn(project):
+        operate(project, "maintain", {})
+    click.echo(f"vigil: the record of target {project.target_name} is maintained")
+
+
+@main.command()
+@_of_a_project
 @_at_a_moment
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, every column of check_status.")
 def status(as_of: datetime | None, as_json: bool, **options: Any) -> None:

@@ -112,6 +112,7 @@ def view_macros() -> dict[str, Any]:
     """The texts of the record's views, as functions of the names of its tables."""
     environment = Environment()
     found: dict[str, Any] = {}
+    environment.globals["vigil"] = found
     for file in VIEWS.glob("*.sql"):
         found |= environment.from_string(file.read_text()).module.__dict__
     return found

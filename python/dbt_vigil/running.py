@@ -251,14 +251,16 @@ def record_run(
     )
 
 
-def operate(project: Project, macro: str, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> str:
+def operate(
+    project: Project, macro: str, arguments: Mapping[str, Any], variables: Mapping[str, Any] | None = None
+) -> str:
     """Run a macro of the package, and return what it said.
 
     Args:
         project: Whose database.
         macro: The macro's name.
         arguments: The macro's.
-        variables: dbt's, beside those of the command line.
+        variables: dbt's, beside those of the command line. Default: none.
 
     Raises:
         VigilError: It did not succeed.

@@ -1,0 +1,1 @@
+"""Spark as it is in production: a standalone cluster, and Thrift Servers with tables in Delta and in Iceberg."""

@@ -5,12 +5,30 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.engines import SESSION_ZONE, Row
+from tests.spark.jars import jars
+
+
+def lake_settings(directory: Path) -> dict[str, str]:
+    """The settings of a server that has tables in Iceberg, in catalog `lake`, and in Delta, in its own."""
+    return {
+        "spark.driver.extraClassPath": ":".join(str(jar) for kind in ("delta", "iceberg") for jar in jars(kind)),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension,"
+        "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
+        "spark.sql.catalog.lake.type": "hadoop",
+        "spark.sql.catalog.lake.warehouse": str(directory / "lake"),
+        "spark.sql.catalog.lake.cache-enabled": "false",
+        # Its default, 50, is for large tables.
+        "spark.databricks.delta.snapshotPartitions": "1",
+    }
 
 
 class ThriftServer:
@@ -40,14 +58,14 @@ class ThriftServer:
 
 
 @contextmanager
-def thrift_server(directory: Path) -> Iterator[ThriftServer]:
+def thrift_server(directory: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[ThriftServer]:
     """Start a server that keeps its tables in `directory`, wait until it answers, and stop it at the end."""
     import pyspark
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = {
+    defaults = {
         "spark.sql.warehouse.dir": str(directory / "warehouse"),
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "2",
@@ -55,7 +73,7 @@ def thrift_server(directory: Path) -> Iterator[ThriftServer]:
         "spark.driver.extraJavaOptions": f"-Dderby.system.home={directory / 'derby'}",
     }
     command = [str(Path(pyspark.__file__).parent / "bin" / "spark-submit"), "--master", "local[2]"]
-    for key, value in settings.items():
+    for key, value in {**defaults, **settings}.items():
         command += ["--conf", f"{key}={value}"]
     command += ["--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2", "spark-internal"]
     hive = {"hive.server2.thrift.bind.host": "127.0.0.1", "hive.server2.thrift.port": str(port)}

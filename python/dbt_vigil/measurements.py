@@ -14,10 +14,10 @@ KEY = "vigil"
 Row = Mapping[str, Any]
 
 
-def first_to_see(rows: Sequence[Row]) -> Row:
-    """Of several segments, the one that a person should see first."""
+def first_to_see(rows: Sequence[Row], source: str) -> Row:
+    """Of several segments, the one that a person should see first, and what it was measured from."""
     row = min(rows, key=lambda row: (-float(row["failed"]), row["verdict"], row.get("segment") or ""))
-    return {name: _finite(row.get(name)) for name in COLUMNS}
+    return {name: _finite(row.get(name)) for name in COLUMNS} | {"source": source}
 
 
 COLUMNS = (

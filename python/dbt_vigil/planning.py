@@ -24,6 +24,7 @@ from dbt_vigil.turns import database_turn
 
 __all__ = ["SuitePlan", "explained", "plan_suite"]
 
+FROM = {"metadata": "from the metadata of its files", "mixed": "from the metadata of its files and a scan of some"}
 EXPLAIN = {"duckdb": "explain ", "spark": "explain formatted "}
 
 
@@ -40,7 +41,8 @@ class SuitePlan:
         for number, statement in enumerate(self.statements, 1):
             yield f"-- Statement {number} of {len(self.statements)}: {statement.why}"
             for form in statement.forms:
-                yield f"--   {self.names[form.test.test_id]}: {form.why}"
+                answered = "" if form.source == "scan" else f", {FROM[form.source]}"
+                yield f"--   {self.names[form.test.test_id]}: {form.why}{answered}"
             yield f"{statement.sql};\n"
         for name in self.left_to_dbt:
             yield f"-- Left to dbt: {name}"

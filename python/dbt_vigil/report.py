@@ -24,6 +24,8 @@ class Measurement:
     denominator: float
     verdict: str
     detail: str | None = None
+    source: str = "scan"
+    """What it was measured from: a `scan` of rows, `metadata` of the table's files, or both, `mixed`."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Measurement:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["JUDGED", "MEASURED", "Aggregate", "AntiJoin", "CompiledTest", "Form", "Statement", "Verdict"]
+__all__ = [
+    "JUDGED",
+    "MEASURED",
+    "Aggregate",
+    "AntiJoin",
+    "CompiledTest",
+    "Form",
+    "Known",
+    "Statement",
+    "Value",
+    "Verdict",
+]
 
 JUDGED = ("segment", "detail", "value", "lower_bound", "upper_bound", "numerator", "denominator")
 """The columns of a check's row that its verdict depends on."""
@@ -59,6 +70,20 @@ class AntiJoin:
 
 
 @dataclass(frozen=True)
+class Known:
+    """An aggregate whose value, as SQL, is known without a look at all rows of its table."""
+
+    function: str
+    value: str
+    source: str
+    """`metadata`, or `mixed` where some rows were looked at."""
+
+
+Value = Aggregate | AntiJoin | Known
+"""What a test is computed from."""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """How a check judges its row: expressions over the columns JUDGED, and `failed` over `verdict` as well."""
 
@@ -78,12 +103,18 @@ class Form:
     test: CompiledTest
     why: str
     query: str = ""
-    aggregates: tuple[Aggregate | AntiJoin, ...] = ()
+    aggregates: tuple[Value, ...] = ()
     values: tuple[str, ...] = ()
     """Of a check the columns JUDGED, of any other test the number of failures."""
     verdict: Verdict | None = None
     is_exact: bool = True
     """False where it is only known whether the number is 0, which is cheaper. 0 is then the test's own 0."""
+
+    @property
+    def source(self) -> str:
+        """What answers: `metadata` of the table's files, a `scan` of rows, or both, `mixed`."""
+        sources = {a.source if isinstance(a, Known) else "scan" for a in self.aggregates} or {"scan"}
+        return sources.pop() if len(sources) == 1 else "mixed"
 
 
 @dataclass(frozen=True)

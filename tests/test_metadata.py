@@ -1,0 +1,245 @@
+"""What the metadata of tables answer is what a scan answers: random histories of tables in Iceberg and in Delta.
+
+VIGIL_HISTORIES=200 draws as many of each instead of 8.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from pyhive import hive
+
+from dbt_vigil.cli import main
+from dbt_vigil.macros import PackageMacros
+from dbt_vigil.plan import CompiledTest, Finding, Form, assembled, findings, metadata
+from dbt_vigil.plan.metadata import known_by_metadata
+from dbt_vigil.plan.reading import read
+from tests.project import REPO, Project
+from tests.spark.histories import History, draw_history, drawn_tests
+from tests.thrift import ThriftServer, lake_settings, thrift_server
+
+pytestmark = pytest.mark.spark
+
+HISTORIES = int(os.environ.get("VIGIL_HISTORIES", "8"))
+TOGETHER = 8
+"""Histories whose tests are planned at once."""
+
+
+class Server:
+    """A server with tables in both formats. Counts what it is asked."""
+
+    def __init__(self, server: ThriftServer, directory: Path) -> None:
+        self.server, self.directory = server, directory
+        profile = server.profile(directory)
+        settings = {"spark.sql.ansi.enabled": "false"}  # as dbt
+        self._connection = hive.connect(profile["host"], profile["port"], configuration=settings)
+        self.asked: list[str] = []
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        self.asked.append(sql)
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def answers(self, forms: Sequence[Form]) -> dict[str, Finding | None]:
+        """What the tests find, by their ids; None where they err."""
+        found: dict[str, Finding | None] = {}
+        for statement in assembled(forms, "spark"):
+            tests = [form.test.test_id for form in statement.forms]
+            try:
+                found |= dict(zip(tests, findings(statement.forms, self.rows(statement.sql), "spark"), strict=True))
+            except hive.OperationalError:
+                found |= self.answers(statement.forms[::2]) if len(tests) > 1 else {tests[0]: None}
+                found |= self.answers(statement.forms[1::2]) if len(tests) > 1 else {}
+        return found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("lake")
+    with thrift_server(directory, lake_settings(directory)) as started:
+        server = Server(started, directory)
+        for schema in ("lake.histories", "histories"):
+            server.rows(f"create schema {schema}")
+        yield server
+
+
+@pytest.mark.parametrize("start", range(0, HISTORIES, TOGETHER))
+@pytest.mark.parametrize("is_iceberg", [True, False], ids=["iceberg", "delta"])
+def test_random_histories(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_iceberg: bool, start: int
+) -> None:
+    macros = lru_cache(lambda as_of: macros_at(as_of, tmp_path))
+    histories = [draw_history(n, is_iceberg=is_iceberg) for n in range(start, min(start + TOGETHER, HISTORIES))]
+    monkeypatch.setattr(metadata, "LARGE", 0)
+    compiled: list[CompiledTest] = []
+    failed = Counter[bool]()
+    for history in histories:
+        for statement in history.statements:
+            failed[not is_done(server, statement)] += 1
+        history.columns = columns_of(server, history)
+        compiled += drawn_tests(history, macros)
+    assert failed[True] <= failed[False] / 4, "the histories are not what they are meant to be"
+    forms = [form for test in compiled if (form := read(test, "spark"))]
+    known = known_by_metadata(forms, server.rows)
+    sources = Counter(form.source for form in known)
+    expected = server.answers(forms)
+    actual = server.answers([form for form in known if form.source != "scan"])
+    wrong = {test: (expected[test], found) for test, found in actual.items() if facts(found) != facts(expected[test])}
+    assert wrong == {}, described(histories, wrong)
+    assert sources["metadata"] > len(forms) / 10, sources
+    print(f"{len(histories)} histories, {len(forms)} tests: {dict(sources)}")
+
+
+def facts(finding: Finding | None) -> Any:
+    return finding and (finding.failures, finding.should_warn, finding.should_error, finding.measured)
+
+
+def described(histories: Sequence[History], wrong: dict[str, Any]) -> str:
+    told = [h for h in histories if any(test.startswith(f"{h.table} ") for test in wrong)]
+    made = "\n\n".join(";\n".join(history.statements) for history in told[:1])
+    return f"{made}\n\n" + "\n".join(f"{test}: {found}" for test, found in wrong.items())
+
+
+def is_done(server: Server, statement: str) -> bool:
+    """Whether a statement was one: a column that is part of a layout cannot be dropped, say."""
+    try:
+        server.rows(statement)
+    except hive.OperationalError as error:
+        if os.environ.get("VIGIL_HISTORIES"):
+            print(statement[:200], str(error.args[0].status.errorMessage)[:300])
+        return False
+    return True
+
+
+def columns_of(server: Server, history: History) -> dict[str, str]:
+    described = server.rows(f"describe {history.table}")
+    names = [row[0] for row in described]
+    return {name: kind for name, kind, _ in described[: names.index("") if "" in names else None] if name[:1] != "#"}
+
+
+def macros_at(as_of: datetime, cache: Path) -> PackageMacros:
+    variables = {"vigil_as_of": as_of.isoformat(), "vigil_timezone": "UTC"}
+    return PackageMacros("spark", variables, datetime.now(timezone.utc), directory=REPO / "macros", cache=cache)
+
+
+SOURCE = {
+    "tables": [
+        {
+            "name": "orders",
+            "data_tests": [
+                {"vigil.freshness": {"name": "fresh", "arguments": {"timestamp_column": "at", "max_age": "1 day"}}},
+                {"vigil.future_rate": {"name": "future", "arguments": {"timestamp_column": "at"}}},
+                {"vigil.row_count_ratio": {"name": "ratio", "arguments": {"timestamp_column": "at"}}},
+            ],
+            "columns": [
+                {
+                    "name": "amount",
+                    "data_tests": [
+                        {"vigil.null_rate": {"name": "nulls"}},
+                        {
+                            "vigil.null_rate": {
+                                "name": "nulls_of_a_day",
+                                "arguments": {"timestamp_column": "at", "window": "1 day"},
+                            }
+                        },
+                        {"not_null": {"name": "not_null"}},
+                    ],
+                }
+            ],
+        }
+    ]
+}
+VARIABLES = {"vigil_as_of": "2024-03-10T00:00:00Z"}
+
+
+def made(server: Server, name: str, rows: str) -> str:
+    """A table in Iceberg, with a file for each day until AS_OF."""
+    server.rows("create schema if not exists lake.shop")
+    columns = "(at timestamp, amount double) using iceberg partitioned by (days(at))"
+    server.rows(f"create or replace table lake.shop.{name} {columns}")
+    days = "select *, timestamp '2024-03-01 00:00:00Z' + make_interval(0, 0, 0, cast(id as int)) as at from range(9)"
+    server.rows(f"insert into lake.shop.{name} select at, {rows} from ({days})")
+    return f"lake.shop.{name}"
+
+
+def vigil(project: Project, *arguments: str) -> tuple[str, dict[str, Any]]:
+    where = ["--project-dir", str(project.directory), "--profiles-dir", str(project.directory)]
+    result = CliRunner().invoke(main, [*arguments, *where, "--vars", project.variables()], catch_exceptions=False)
+    return result.output, json.loads(result.output) if "--json" in arguments else {}
+
+
+def test_a_suite_without_a_scan(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "LARGE", 0)
+    made(server, "orders", "if(id = 3, cast('NaN' as double), id)")
+    project = Project(tmp_path, server.server, VARIABLES)
+    project.write_yaml("models/shop.yml", {"sources": [{"name": "shop", "schema": "lake.shop", **SOURCE}]})
+    expected = {
+        "fresh": "pass", "future": "pass", "ratio": "pass", "nulls": "fail", "nulls_of_a_day": "pass",
+        "not_null": "pass",
+    }  # fmt: skip
+    for path in ("dbt", "stored plan"):
+        _, found = vigil(project, "test", "--json")
+        assert {check["name"]: check["status"] for check in found["checks"]} == expected
+        assert {check["name"] for check in found["checks"] if check["source"] != "metadata"} == set()
+        assert (found["path"], len(found["statements"])) == (path, 1)
+        results = json.loads((tmp_path / "target/run_results.json").read_text())["results"]
+        kept = [
+            result["adapter_response"]["vigil"]["source"] for result in results if "vigil" in result["adapter_response"]
+        ]
+        assert kept == ["metadata"] * 5, "all but dbt's not_null"
+    text, _ = vigil(project, "plan")
+    assert "from lake" not in text
+    assert text.count("from the metadata of its files") == 6
+    assert "6 checks from metadata" in vigil(project, "test")[0]
+
+
+class Asking:
+    """Asks a server, and keeps the kinds of statements that it was asked."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.kinds: list[str] = []
+
+    def __call__(self, sql: str) -> list[tuple[Any, ...]]:
+        self.kinds.append(sql.split()[0])
+        return self.server.rows(sql)
+
+
+def counts(*tables: str) -> list[Form]:
+    return [form for t in tables if (form := read(CompiledTest(t, f"select * from {t} where amount is null"), "spark"))]
+
+
+def test_all_tables_are_asked_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "LARGE", 0)
+    asking = Asking(server)
+    known = known_by_metadata(counts(made(server, "one", "id"), made(server, "two", "null")), asking)
+    assert [form.source for form in known] == ["metadata", "metadata"]
+    assert [finding and finding.failures for finding in server.answers(known).values()] == [0, 9]
+    assert asking.kinds == ["set", "show", "explain", "select"]
+
+
+def test_what_has_no_metadata_is_hardly_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.rows("create schema if not exists plain")
+    server.rows("create table plain.orders using parquet as select 1 as amount")
+    server.rows("create view plain.seen as select * from lake.shop.one")
+    made(server, "one", "id")
+    for large, tables, kinds in [
+        (0, ["plain.orders", "plain.seen", "plain.none"], ["set", "show"]),
+        (0, ["none.none"], ["set", "show"]),
+        (10, ["lake.shop.one"], ["set", "show", "explain"]),
+        (0, [], []),
+    ]:
+        monkeypatch.setattr(metadata, "LARGE", large)
+        asking, forms = Asking(server), counts(*tables)
+        assert known_by_metadata(forms, asking) == forms
+        assert asking.kinds == kinds

@@ -9,6 +9,7 @@ in .benchmarks, where they take 2 GB.
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timezone
@@ -43,8 +44,8 @@ Way = Callable[[], Answer]
 def main(rounds: int) -> None:
     """Makes the tables that are not there yet, asks both ways in turns, and prints the medians."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    settings = {"spark.driver.memory": "3g", "spark.sql.defaultCatalog": "spark_catalog"}
-    with thrift_server(FOLDER, lake_settings(FOLDER) | settings) as server:
+    settings = lake_settings(FOLDER) | {"spark.driver.memory": "3g"}
+    with tempfile.TemporaryDirectory() as directory, thrift_server(Path(directory), settings) as server:
         profile = server.profile(FOLDER)
         connection = hive.connect(profile["host"], profile["port"], configuration={"spark.sql.ansi.enabled": "false"})
         with connection, connection.cursor() as cursor:
@@ -93,7 +94,7 @@ def made(asked: Callable[[str], Any], rows: int) -> str:
     if not asked(f"show tables in {schema} like '{name}'"):
         day = rows // DAYS
         values = ", ".join(
-            f"cast(case when hash(id, {n}) % 1000 > 0 then id % {20 + n} end as {TYPES[n % len(TYPES)]}) as {column}"
+            f"cast(case when hash(id, {n}) % 1000 <> 0 then id % {20 + n} end as {TYPES[n % len(TYPES)]}) as {column}"
             for n, column in enumerate(RATED)
         )
         at = f"timestamp_micros(unix_micros(timestamp '{START}Z') + id * {86_400_000_000 // day}) as at"

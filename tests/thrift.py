@@ -16,18 +16,17 @@ from tests.spark.jars import jars
 
 
 def lake_settings(directory: Path) -> dict[str, str]:
-    """The settings of a server that has tables in Iceberg, in catalog `lake`, and in Delta, in its own."""
+    """The settings of a server that has tables in Iceberg, in catalog `lake`."""
+    catalogs = {
+        "lake": {"cache-enabled": "false"},
+        "kept": {},  # the same tables, as a session remembers them that has read them
+    }
+    catalog = {"type": "hadoop", "warehouse": str(directory / "lake")}
     return {
-        "spark.driver.extraClassPath": ":".join(str(jar) for kind in ("delta", "iceberg") for jar in jars(kind)),
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension,"
-        "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
-        "spark.sql.catalog.lake.type": "hadoop",
-        "spark.sql.catalog.lake.warehouse": str(directory / "lake"),
-        "spark.sql.catalog.lake.cache-enabled": "false",
-        # Its default, 50, is for large tables.
-        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.driver.extraClassPath": ":".join(map(str, jars("iceberg"))),
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        **{f"spark.sql.catalog.{name}": "org.apache.iceberg.spark.SparkCatalog" for name in catalogs},
+        **{f"spark.sql.catalog.{n}.{key}": v for n, own in catalogs.items() for key, v in (catalog | own).items()},
     }
 
 

@@ -24,7 +24,6 @@ from dbt_vigil.turns import database_turn
 
 __all__ = ["SuitePlan", "explained", "plan_suite"]
 
-FROM = {"metadata": "from the metadata of its files", "mixed": "from the metadata of its files and a scan of some"}
 EXPLAIN = {"duckdb": "explain ", "spark": "explain formatted "}
 
 
@@ -41,8 +40,8 @@ class SuitePlan:
         for number, statement in enumerate(self.statements, 1):
             yield f"-- Statement {number} of {len(self.statements)}: {statement.why}"
             for form in statement.forms:
-                answered = "" if form.source == "scan" else f", {FROM[form.source]}"
-                yield f"--   {self.names[form.test.test_id]}: {form.why}{answered}"
+                source = "" if form.source == "scan" else ", from the metadata of its files"
+                yield f"--   {self.names[form.test.test_id]}: {form.why}{source}"
             yield f"{statement.sql};\n"
         for name in self.left_to_dbt:
             yield f"-- Left to dbt: {name}"

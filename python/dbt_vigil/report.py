@@ -25,7 +25,7 @@ class Measurement:
     verdict: str
     detail: str | None = None
     source: str = "scan"
-    """What it was measured from: a `scan` of rows, `metadata` of the table's files, or both, `mixed`."""
+    """What it was measured from: a `scan` of rows, or `metadata` of the table's files."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Measurement:

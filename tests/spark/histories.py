@@ -1,4 +1,4 @@
-"""Draws histories of small tables in Iceberg and in Delta, and the tests of what has become of each."""
+"""Draws histories of small tables in Iceberg, and the tests of what has become of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ class History:
     """A table that is made and changed by statements, and its columns as they are after these."""
 
     table: str
-    is_iceberg: bool
     random: random.Random
     columns: dict[str, str] = field(default_factory=dict)
     statements: list[str] = field(default_factory=list)
@@ -43,17 +42,16 @@ class History:
         self.statements.append(statement)
 
 
-def draw_history(number: int, *, is_iceberg: bool) -> History:
+def draw_history(number: int) -> History:
     """The history with a number, which is the same whenever it is drawn."""
-    draw = random.Random(f"{number} {is_iceberg}")
-    history = History(f"{'lake.' if is_iceberg else ''}histories.t_{number}", is_iceberg, draw)
+    draw = random.Random(number)
+    history = History(f"lake.histories.t_{number}", draw)
     kinds = ["bigint", "int", "float", "double", "decimal(10,2)", "string", "boolean", "struct<a:int>"]
     history.columns = {"at": draw.choice(TIMES), "on": draw.choice(TIMES)} | dict(
         zip(["id", "n", "f", "d", "Odd `name", "s", "b", "st"], kinds, strict=True)
     )
-    create = _create_iceberg if is_iceberg else _create_delta
-    history.add(create(history))
-    steps = _iceberg_steps() if is_iceberg else _delta_steps()
+    history.add(_created(history))
+    steps = _steps()
     _insert(history)
     calm = draw.random() < 0.5  # most tables are only ever appended to
     for _ in range(draw.randint(2, 7)):
@@ -62,7 +60,7 @@ def draw_history(number: int, *, is_iceberg: bool) -> History:
     return history
 
 
-def _create_iceberg(history: History) -> str:
+def _created(history: History) -> str:
     draw = history.random
     mode = draw.choice(["copy-on-write", "merge-on-read"])
     properties = {f"write.{what}.mode": mode for what in ("delete", "update", "merge")}
@@ -81,36 +79,11 @@ def _create_iceberg(history: History) -> str:
     return f"create table {history.table} ({_declared(history)}) using iceberg {partition} tblproperties ({listed})"
 
 
-def _create_delta(history: History) -> str:
-    draw = history.random
-    properties = {"delta.enableDeletionVectors": draw.choice(["true", "false", "false"])}
-    properties["delta.checkpointInterval"] = draw.choice(["2", "3", "100"])
-    if draw.random() < 0.25:
-        properties["delta.columnMapping.mode"] = "name"
-    if draw.random() < 0.15:
-        properties["delta.dataSkippingNumIndexedCols"] = draw.choice(["0", "1", "3"])
-    if draw.random() < 0.1:
-        properties["delta.checkpointPolicy"] = "v2"
-    if draw.random() < 0.2:
-        properties["delta.checkpoint.writeStatsAsStruct"] = "true"
-    if draw.random() < 0.2:
-        properties["delta.checkpoint.writeStatsAsJson"] = "false"
-    layout = draw.choice(["", "", "", "partitioned by (b)", "partitioned by (n)", "cluster by (id)"])
-    if history.columns["at"] == "date" and draw.random() < 0.5:
-        layout = "partitioned by (at)"
-    history.is_partitioned = layout.startswith("partitioned")
-    listed = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
-    declared = _declared(history) if "delta.columnMapping.mode" in properties else _declared(history, plain=True)
-    return f"create table {history.table} ({declared}) using delta {layout} tblproperties ({listed})"
-
-
-def _declared(history: History, *, plain: bool = False) -> str:
-    if plain:  # without column mapping, Delta refuses such a name
-        history.columns = {name.replace("Odd `", "odd_"): kind for name, kind in history.columns.items()}
+def _declared(history: History) -> str:
     return ", ".join(f"{_quoted(name)} {kind}" for name, kind in history.columns.items())
 
 
-def _insert(history: History, into: str = "into") -> None:
+def _insert(history: History) -> None:
     """Rows of some days, or of one, and now and then of none."""
     draw = history.random
     days = draw.choice([1, 1, 1, 2, 4])
@@ -127,7 +100,7 @@ def _insert(history: History, into: str = "into") -> None:
     selected = " union all ".join(f"select {row}" for row in rows)
     where = " where false" if draw.random() < 0.05 else ""
     hint = f"/*+ repartition({draw.choice([1, 1, 2])}) */ "
-    history.add(f"insert {into} {history.table} ({names}) select {hint}* from ({selected}){where}")
+    history.add(f"insert into {history.table} ({names}) select {hint}* from ({selected}){where}")
 
 
 def _value(history: History, name: str, kind: str, nulls: float, days: int) -> str:
@@ -220,7 +193,7 @@ def _widen_column(history: History) -> None:
         history.columns[name] = WIDER[history.columns[name]]
 
 
-def _iceberg_steps() -> list[Callable[[History], None]]:
+def _steps() -> list[Callable[[History], None]]:
     def compact(history: History) -> None:
         options = "map('rewrite-all', 'true')"
         name = history.table.partition(".")[2]
@@ -230,8 +203,7 @@ def _iceberg_steps() -> list[Callable[[History], None]]:
         history.add(f"call lake.system.rewrite_manifests('{history.table.partition('.')[2]}')")
 
     def partition(history: History) -> None:
-        terms = ["truncate(4, s)" if "s" in history.columns else "bucket(2, at)", "bucket(2, b)", "months(at)"]
-        terms = [term for term in terms if "(2, b" not in term]
+        terms = ["truncate(4, s)" if "s" in history.columns else "bucket(2, at)", "months(at)", "identity(n)"]
         if not history.is_partitioned:
             history.add(f"alter table {history.table} add partition field {history.random.choice(terms)}")
             history.is_partitioned = True
@@ -247,25 +219,6 @@ def _iceberg_steps() -> list[Callable[[History], None]]:
     return [
         _delete, _delete, _update, _add_column, _rename_column, _drop_column, _swap_columns, _widen_column,
         compact, compact, rewrite_manifests, partition, metrics, tag,
-    ]  # fmt: skip
-
-
-def _delta_steps() -> list[Callable[[History], None]]:
-    def optimize(history: History) -> None:
-        history.add(f"optimize {history.table}")
-
-    def restore(history: History) -> None:
-        history.add(f"restore table {history.table} to version as of 1")
-
-    def purge(history: History) -> None:
-        history.add(f"reorg table {history.table} apply (purge)")
-
-    def overwrite(history: History) -> None:
-        _insert(history, "overwrite")
-
-    return [
-        _delete, _delete, _update, _add_column, _rename_column, _drop_column, _widen_column,
-        optimize, restore, purge, overwrite,
     ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ MIRRORED: Mapping[type[exp.Expr], type[exp.Expr]] = {
 }  # fmt: skip
 TIMES = ("date", "timestamp", "timestamp_ntz")
 FLOATS = ("float", "double")
+TEXTS = ("string", "binary")
 
 
 class _NotReadError(Exception):
@@ -73,7 +74,10 @@ def rows_of(aggregate: Aggregate, types: Types) -> str:
     try:
         parts = [_condition(_parsed(aggregate.where), types)] if aggregate.where else []
         if aggregate.argument != "*":
-            parts.append(_known(_column(_parsed(aggregate.argument), types)))
+            column = _column(_parsed(aggregate.argument), types)
+            if aggregate.function != "count" and not BOUNDED.fullmatch(types[column]):
+                return ""
+            parts.append(_known(column))
         return _both(parts).rows
     except _NotReadError:
         return ""
@@ -189,9 +193,13 @@ def _compared(tree: exp.Expr, types: Types, *, negated: bool) -> _Part:
 
 
 def _not_a_number(kind: type[exp.Expr], column: str, value: exp.Expr, types: Types) -> _Part:
-    """`cast(c as string) = 'NaN'` of a column in floating point."""
-    if kind is not exp.EQ or types[column] not in FLOATS or value != exp.Literal.string("NaN"):
+    """`cast(c as string) = 'NaN'`, of a column of any type."""
+    if kind is not exp.EQ or value != exp.Literal.string("NaN"):
         raise _NotReadError
+    if types[column] in TEXTS:
+        return _Part("null", "null")
+    if types[column] not in FLOATS:
+        return _constant(False)
     nans = statistic(column, "nans")
     return _Part(f"{nans} = {ROWS}", f"{nans} = 0", counted=nans)
 

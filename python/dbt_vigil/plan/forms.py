@@ -71,12 +71,10 @@ class AntiJoin:
 
 @dataclass(frozen=True)
 class Known:
-    """An aggregate whose value, as SQL, is known without a look at all rows of its table."""
+    """An aggregate whose value, as SQL, is known from the metadata of its table."""
 
     function: str
     value: str
-    source: str
-    """`metadata`, or `mixed` where some rows were looked at."""
 
 
 Value = Aggregate | AntiJoin | Known
@@ -112,9 +110,8 @@ class Form:
 
     @property
     def source(self) -> str:
-        """What answers: `metadata` of the table's files, a `scan` of rows, or both, `mixed`."""
-        sources = {a.source if isinstance(a, Known) else "scan" for a in self.aggregates} or {"scan"}
-        return sources.pop() if len(sources) == 1 else "mixed"
+        """What answers: `metadata` of the table's files, or a `scan` of rows."""
+        return "metadata" if self.aggregates and all(isinstance(a, Known) for a in self.aggregates) else "scan"
 
 
 @dataclass(frozen=True)

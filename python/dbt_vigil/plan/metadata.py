@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,11 +19,10 @@ __all__ = ["BOUNDED", "ROWS", "known_by_metadata", "statistic"]
 
 ROWS = "`rows`"
 """The number of a file's rows."""
-STATISTIC = re.compile(r"`((?:[^`]|``)+)\.(?:lower|upper|nulls|nans|is_tight)`")
-LAKE = re.compile(r"iceberg|delta", re.IGNORECASE)
-CATALOG = re.compile(r"spark\.sql\.catalog\.[^.]+")
+STATISTIC = re.compile(r"`((?:[^`]|``)+)\.(?:lower|upper|nulls|nans)`")
+ICEBERG = re.compile("iceberg", re.IGNORECASE)
 PLAIN_NAME = re.compile(r"\w+")
-INFORMATION = re.compile(r"^(Type|Provider|Location): (.*)$", re.MULTILINE)
+INFORMATION = re.compile(r"^(Type|Provider): (.*)$", re.MULTILINE)
 COLUMN = re.compile(r"^ \|-- (.+): ([a-z_]+(?:\([0-9,]+\))?) \(nullable = ", re.MULTILINE)
 COUNT = re.compile(r"\bRelationV2.*\bStatistics\(sizeInBytes=[^,)]*(?:, rowCount=([0-9.E+]+))?\)")
 LARGE = 1_000_000
@@ -52,8 +52,8 @@ def statistic(column: str, what: str) -> str:
 
     Args:
         column: A column of the table, which has its type.
-        what: `lower` and `upper` bound of the values that are not null, `nulls`, `nans`, or `is_tight`, whether both
-            bounds are values. All but the bounds of a type that has none are there, and null where they are not known.
+        what: `lower` and `upper` bound of the values that are not null, `nulls` or `nans`; null where it is not
+            known. Only a type of BOUNDED has bounds.
     """
     return f"`{column.lower().replace('`', '``')}.{what}`"
 
@@ -70,7 +70,7 @@ def known_by_metadata(forms: Sequence[Form], rows: Rows) -> list[Form]:
         for aggregate in form.aggregates:
             if isinstance(aggregate, Aggregate):
                 wanted.setdefault(aggregate.table, {})[aggregate] = None
-    if not wanted or not _has_lake(rows):
+    if not wanted:
         return list(forms)
     asked = [_Question.of(table, wanted[table.name]) for table in _large(_tables(wanted, rows), rows)]
     known = _answers([question for question in asked if question.aggregates], rows)
@@ -83,53 +83,55 @@ def known_by_metadata(forms: Sequence[Form], rows: Rows) -> list[Form]:
     return [answered(form) for form in forms]
 
 
-def _has_lake(rows: Rows) -> bool:
-    """Whether a catalog may have such tables. What is read of a branch is not what its table's metadata say."""
-    settings = {str(name): str(value) for name, value, *_ in rows("set")}
-    return any(CATALOG.fullmatch(name) and LAKE.search(value) for name, value in settings.items()) and not any(
-        name.startswith("spark.wap.") for name in settings
-    )
-
-
 def _tables(names: Iterable[str], rows: Rows) -> list[Table]:
     """Those of the tables that have metadata of their files."""
-    schemas: dict[str, dict[str, str]] = {}
+    settings = {str(name): str(value) for name, value, *_ in _tried("set", rows)}
+    if any(name.startswith("spark.wap.") for name in settings):
+        return []  # what is read may be a branch, and the metadata are those of the table
+    folders: dict[str, dict[str, str]] = {}
     for name in names:
-        *schema, table = (part.strip("`") for part in name.split("."))
-        if schema and all(map(PLAIN_NAME.fullmatch, (*schema, table))):
-            schemas.setdefault(".".join(f"`{part}`" for part in schema), {})[table.lower()] = name
+        *folder, table = (part.strip("`") for part in name.split("."))
+        catalogs = [*folder[:1], settings.get("spark.sql.defaultCatalog", "spark_catalog")]
+        given = [settings[key] for catalog in catalogs if (key := f"spark.sql.catalog.{catalog}") in settings]
+        if folder and given and ICEBERG.search(given[0]) and all(map(PLAIN_NAME.fullmatch, (*folder, table))):
+            folders.setdefault(".".join(f"`{part}`" for part in folder), {})[table.lower()] = name
     found = []
-    for folder, tables in schemas.items():
-        try:
-            described = rows(f"show table extended in {folder} like '{'|'.join(tables)}'")
-        except Exception:  # whoever asks for a table of a schema that is not there will be told
-            continue
-        for _, name, is_temporary, information in described:
-            facts = dict(reversed(INFORMATION.findall(information)))  # of several, the first: a view has its text there
-            if name.lower() in tables and not is_temporary and facts.get("Type") != "VIEW":
-                columns = {
-                    column.lower(): TYPES.get(kind, kind)
-                    for column, kind in COLUMN.findall(information.partition("\nSchema: ")[2])
-                }
-                if facts.get("Provider") == "iceberg":
-                    found.append(
-                        Table(tables[name.lower()], {c: t for c, t in columns.items() if COUNTED.fullmatch(t)})
-                    )
+    for path, tables in folders.items():
+        described = _tried(f"show table extended in {path} like '{'|'.join(tables)}'", rows)
+        given_names = Counter(name.lower() for _, name, *_ in described)
+        for _, name, _, information in described:
+            # A view has its text there, behind its own facts.
+            facts = dict(reversed(INFORMATION.findall(information)))
+            if given_names[name.lower()] == 1 and (facts["Type"] != "VIEW", facts.get("Provider")) == (True, "iceberg"):
+                found.append(Table(tables[name.lower()], _columns(information.partition("\nSchema: ")[2])))
     return found
+
+
+def _columns(schema: str) -> dict[str, str]:
+    listed = COLUMN.findall(schema)
+    names = Counter(name.lower() for name, _ in listed)
+    kinds = ((name.lower(), TYPES.get(kind, kind)) for name, kind in listed if names[name.lower()] == 1)
+    # The metadata name the parts of a column so, too.
+    return {name: kind for name, kind in kinds if COUNTED.fullmatch(kind) and "." not in name}
 
 
 def _large(tables: Sequence[Table], rows: Rows) -> list[Table]:
     """Those of the tables that take longer to scan than to ask, or may do so."""
     if not tables:
         return []
-    try:
-        ((plan, *_),) = rows("explain cost " + " union all ".join(f"select 1 from {table.name}" for table in tables))
-    except Exception:
-        return []
-    counts = COUNT.findall(plan.partition("== Physical Plan ==")[0])
+    scans = " union all ".join(f"select 1 from {table.name}" for table in tables)
+    counts = [count for plan, *_ in _tried(f"explain cost {scans}", rows) for count in COUNT.findall(plan)]
     if len(counts) != len(tables):
         return []
     return [table for table, count in zip(tables, counts, strict=True) if not count or float(count) >= LARGE]
+
+
+def _tried(sql: str, rows: Rows) -> Sequence[Sequence[Any]]:
+    """The rows of a statement; none if it fails: whoever asks for a table that is not there will be told."""
+    try:
+        return rows(sql)
+    except Exception:
+        return []
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,9 @@ from (select *, {counted} from ({_files(self.table, sorted(names))}) as files) a
             return f"case when count({count}) = count(*) then concat(coalesce(sum({count}), 0), 'L') end"
         column, function = _name(aggregate), aggregate.function
         bound, reaches = ("lower", ">=") if function == "min" else ("upper", "<=")
-        bound, nulls, is_tight = (statistic(column, what) for what in (bound, "nulls", "is_tight"))
+        bound, nulls = (statistic(column, what) for what in (bound, "nulls"))
         # A file that counts with all of its values has the extreme that it says; no other may go beyond it.
-        is_whole = f"coalesce({is_tight} and {count} = {ROWS} - {nulls} and {bound} is not null, false)"
+        is_whole = f"coalesce({count} = {ROWS} - {nulls} and {bound} is not null, false)"
         is_other = f"(coalesce({count} > 0, true) and not {is_whole})"
         extreme = f"{function}(case when {count} > 0 and {is_whole} then {bound} end)"
         other = f"{function}(case when {is_other} then {bound} end)"
@@ -188,7 +190,7 @@ def _files(table: Table, columns: Iterable[str]) -> str:
             "nans": f"{metrics}.nan_value_count",
         }
         if BOUNDED.fullmatch(kind):
-            values |= {"lower": f"{metrics}.lower_bound", "upper": f"{metrics}.upper_bound", "is_tight": "true"}
+            values |= {"lower": f"{metrics}.lower_bound", "upper": f"{metrics}.upper_bound"}
         statistics += [f"{value} as {statistic(column, what)}" for what, value in values.items()]
     return f"select {', '.join(statistics)} from {table.name}.files"
 
@@ -213,7 +215,7 @@ def _answers(questions: Sequence[_Question], rows: Rows) -> dict[Aggregate, Know
         middle = len(questions) // 2
         return _answers(questions[:middle], rows) | _answers(questions[middle:], rows) if middle else {}
     return {
-        aggregate: Known(aggregate.function, value, "metadata")
+        aggregate: Known(aggregate.function, value)
         for k, found in answers
         if found
         for aggregate, value in zip(questions[k].aggregates, json.loads(found), strict=True)

@@ -126,7 +126,7 @@ def _moment(draw: random.Random, kind: str, day: int) -> str:
     microseconds = draw.choice([0, 0, 1, 999, 1000, 999999, draw.randrange(10**6)])
     moment = AS_OF + timedelta(days=day, seconds=seconds, microseconds=microseconds)
     if draw.random() < 0.01:
-        moment = moment.replace(year=draw.choice([1, 1582, 1969, 9999]))
+        moment = moment.replace(year=draw.choice([1, 1582, 1969, 9999]), month=1)
     if kind == "date":
         return f"date '{moment:%Y-%m-%d}'".replace(f"'{moment.year}-", f"'{moment.year:04}-")
     text = f"{moment.year:04}-{moment:%m-%d %H:%M:%S.%f}"

@@ -19,12 +19,12 @@ from click.testing import CliRunner
 from pyhive import hive
 
 from dbt_vigil.cli import main
-from dbt_vigil.macros import PackageMacros
+from dbt_vigil.macros import PackageMacros, Relation
 from dbt_vigil.plan import CompiledTest, Finding, Form, assembled, findings, metadata
 from dbt_vigil.plan.metadata import known_by_metadata
 from dbt_vigil.plan.reading import read
 from tests.project import REPO, Project
-from tests.spark.histories import History, draw_history, drawn_tests
+from tests.spark.histories import AS_OF, History, draw_history, drawn_tests
 from tests.thrift import ThriftServer, lake_settings, thrift_server
 
 pytestmark = pytest.mark.spark
@@ -270,3 +270,33 @@ def test_a_branch_is_scanned(server: Server, monkeypatch: pytest.MonkeyPatch) ->
     assert known_by_metadata(forms, session.rows) == forms
     assert [f and f.failures for f in session.answers(forms).values()] == [10]
     assert [f and f.failures for f in server.answers(known_by_metadata(forms, server.rows)).values()] == [9]
+
+
+def test_what_is_not_exact_is_scanned(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each beside its like that is known."""
+    monkeypatch.setattr(metadata, "LARGE", 0)
+    server.rows("create schema if not exists lake.exact")
+    columns = "(at timestamp, x double, s string) using iceberg"
+    properties = "('format-version' = '2', 'write.delete.mode' = 'merge-on-read')"
+    for table, rows in {
+        "whole": "(timestamp '2024-03-09 12:00:00Z', 0.5, 'a'), (timestamp '2024-03-09 11:00:00Z', 0.5, null)",
+        "deleted": "(timestamp '2024-03-09 12:00:00Z', 0.5, 'a'), (timestamp '2024-03-09 11:00:00Z', 0.5, null)",
+        "straddling": "(timestamp '2024-03-09 12:00:00Z', 'NaN', 'a'), (timestamp '2024-03-11 11:00:00Z', 0.5, null)",
+    }.items():
+        server.rows(f"create table lake.exact.{table} {columns} tblproperties {properties}")
+        server.rows(f"insert into lake.exact.{table} select /*+ coalesce(1) */ * from values {rows}")
+        server.rows(f"insert into lake.exact.{table} values (timestamp '2024-03-01 00:00:00Z', 2, 'b')")
+    server.rows("delete from lake.exact.deleted where s is null")
+    for table, what in [
+        ("whole", {"freshness": "metadata", "x is null": "metadata", "s is null": "metadata", "x > 1": "scan"}),
+        ("deleted", {"freshness": "scan", "x is null": "scan", "s is null": "scan", "x > 1": "scan"}),
+        ("straddling", {"freshness": "scan", "x is null": "metadata", "s is null": "metadata", "x > 1": "scan"}),
+    ]:
+        relation = Relation(f"lake.exact.{table}", table)
+        check = macros_at(AS_OF, tmp_path).call("test_freshness", relation, timestamp_column="at", max_age="1 day")
+        tests = [CompiledTest("freshness", str(check), "coalesce(sum(failed), 1)", is_check=True)]
+        tests += [CompiledTest(where, f"select * from {relation} where {where}") for where in what if " " in where]
+        forms = [form for test in tests if (form := read(test, "spark"))]
+        known = known_by_metadata(forms, server.rows)
+        assert {form.test.test_id: form.source for form in known} == what
+        assert [facts(f) for f in server.answers(known).values()] == [facts(f) for f in server.answers(forms).values()]

@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := python/pyproject.toml python/requirements.lock
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -c python/requirements.lock
-PYTEST = $(BIN)/python -m pytest -c python/pyproject.toml --rootdir . -n 2 --dist loadgroup $(ARGS)
+PYTEST = $(BIN)/python -m pytest -c python/pyproject.toml --rootdir . -n 2 $(ARGS)
 RUFF_CONFIG = --config python/pyproject.toml
 
 # dbt starts twice as fast from compiled bytecode.

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.case_table import DEFAULT_VARS, Case, load_cases, model_sql
 from tests.engines import DuckDB, Engine, Row, Spark
@@ -35,12 +37,16 @@ class Outcome:
     rows: list[Row]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByCluster(LoadScopeScheduling):  # type: ignore[misc]
     """All tests of a file run in one process, but those of a table format in one that has its cluster."""
-    for item in items:
-        names = [mark.name for mark in item.iter_markers() if mark.name in FORMATS]
-        item.add_marker(pytest.mark.xdist_group(names[0] if names else item.path.name))
+
+    def _split_scope(self, nodeid: str) -> str:
+        lake = re.search(rf"\[({'|'.join(FORMATS)})\b", nodeid)
+        return lake[1] if lake else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByCluster:
+    return ByCluster(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +64,18 @@ def delta(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def iceberg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster("iceberg", tmp_path_factory.mktemp("iceberg")) as started:
+    directory = tmp_path_factory.mktemp("iceberg")
+    with cluster("iceberg", directory, two_catalogs(directory / "hadoop")) as started:
         yield started
+
+
+def two_catalogs(warehouse: Path) -> dict[str, str]:
+    """Settings of `current` and of `kept`: the same tables, in `kept` as a session has first read them."""
+    given = {"type": "hadoop", "warehouse": str(warehouse)}
+    catalogs = {"current": given | {"cache-enabled": "false"}, "kept": given}
+    return {f"spark.sql.catalog.{name}": "org.apache.iceberg.spark.SparkCatalog" for name in catalogs} | {
+        f"spark.sql.catalog.{name}.{key}": value for name, own in catalogs.items() for key, value in own.items()
+    }
 
 
 @pytest.fixture(scope="session", params=LAKES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,20 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
 
+from dbt_vigil.macros import PackageMacros
 from tests.engines import Engine
 
 REPO = Path(__file__).parent.parent
+
+
+def package_macros(engine: str, as_of: date, cache: Path) -> PackageMacros:
+    """The package's macros as of a moment, in UTC, without a project."""
+    variables = {"vigil_as_of": str(as_of), "vigil_timezone": "UTC"}
+    now = datetime.now(timezone.utc)
+    package = REPO / "macros"
+    return PackageMacros(
+        engine, variables, now, directory=package, cache=cache, tables={}, project_name="", target_name=""
+    )
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ ROWS = "select id, if(id % 1000 = 0, null, id) as amount from range(0, 2000000, 
 SLOW = "select 1 as x from range(0, 1500000000, 1, 2) where sqrt(id) < 0"
 
 
-@pytest.mark.delta
+@pytest.mark.parametrize("lake", [pytest.param("delta", marks=pytest.mark.delta)], indirect=True)
 def test_a_worker_killed_in_the_middle_of_a_suite_costs_no_verdict_and_no_heartbeat(
-    delta: Cluster, tmp_path: Path
+    lake: Cluster, tmp_path: Path
 ) -> None:
     tests = {
         "found_null": {},
@@ -30,24 +30,24 @@ def test_a_worker_killed_in_the_middle_of_a_suite_costs_no_verdict_and_no_heartb
         "no_orphan": {"test": "vigil.orphan_rate", "arguments": {"to": "ref('orders')", "field": "id"}},
         "broken": {"config": {"where": "no_such_column = 1"}},
     }
-    shop = Shop(tmp_path, tests, ROWS, delta.engine)
+    shop = Shop(tmp_path, tests, ROWS, lake.engine)
     shop.project.write("tests/slow.sql", f"{SLOW} and id in (select id from {{{{ ref('orders') }}}})")
     assert shop.vigil("build").code == 2
     running = subprocess.Popen(
         [killing.VIGIL, "test"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(os.environ)
     )
-    while not (worker := delta.busy_worker(2)):
+    while not (worker := lake.busy_worker(2)):
         assert running.poll() is None, "it ended before a worker was killed"
         time.sleep(0.1)
-    delta.kill_a_worker(worker)
+    lake.kill_a_worker(worker)
     try:
         printed, _ = running.communicate()
     finally:
-        delta.add_a_worker()
+        lake.add_a_worker()
     assert running.returncode == 2, printed
     assert tasks(worker), "its last task had ended before it was killed"
     schema = tmp_path.name.replace("-", "_")
-    recorded = delta.engine.rows(
+    recorded = lake.engine.rows(
         tmp_path,
         f"""select check_name, status from {schema}.check_runs as runs
             inner join {schema}.check_registry using (check_id)

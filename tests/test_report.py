@@ -128,7 +128,7 @@ def test_a_row_keeps_what_json_cannot_say() -> None:
         }
         for name, value, failed in (("NaN", float("inf"), 1), ("b", float("nan"), 0), ("a", 2, 1))
     ]
-    row = json.loads(json.dumps(first_to_see(rows[:2]), allow_nan=False))
+    row = json.loads(json.dumps(first_to_see(rows[:2], "scan"), allow_nan=False))
     m = Measurement.from_row(row)
     assert (m.segment, m.value, m.numerator, m.lower_bound) == ("NaN", float("inf"), 1, None)
-    assert describe(Measurement.from_row(first_to_see(rows))).endswith("; 2 of 3 segments fail")
+    assert describe(Measurement.from_row(first_to_see(rows, "scan"))).endswith("; 2 of 3 segments fail")

@@ -105,7 +105,11 @@ class Batches:
         """Those that were executed."""
         return tuple(
             StatementRun(
-                tuple(form.test.test_id for form in run.statement.forms), run.statement.why, run.seconds, run.failed
+                tuple(form.test.test_id for form in run.statement.forms),
+                run.statement.why,
+                run.seconds,
+                run.failed,
+                tuple(form.source for form in run.statement.forms),
             )
             for run in self.executed
             if run.seconds is not None
@@ -191,7 +195,7 @@ def batching() -> Iterator[Batches]:
             )
             rows = finding.measured
         if rows:
-            result.adapter_response[KEY] = first_to_see(rows)
+            result.adapter_response[KEY] = first_to_see(rows, finding.source if finding else "scan")
         return result
 
     def compile_once(self: TestRunner, manifest: Manifest) -> Any:

@@ -14,13 +14,14 @@ KEY = "vigil"
 Row = Mapping[str, Any]
 
 
-def first_to_see(rows: Sequence[Row]) -> Row:
-    """Of several segments, the one that a person should see first."""
+def first_to_see(rows: Sequence[Row], source: str) -> Row:
+    """Of several segments, the one that a person should see first, and what it was measured from."""
     row = min(rows, key=lambda row: (-float(row["failed"]), row["verdict"], row.get("segment") or ""))
     failed = sum(float(row["failed"]) > 0 for row in rows)
     return {name: finite_or_text(row.get(name)) for name in COLUMNS} | {
         "segments": len(rows),
         "failed_segments": failed,
+        "source": source,
     }
 
 

@@ -40,7 +40,8 @@ class SuitePlan:
         for number, statement in enumerate(self.statements, 1):
             yield f"-- Statement {number} of {len(self.statements)}: {statement.why}"
             for form in statement.forms:
-                yield f"--   {self.names[form.test.test_id]}: {form.why}"
+                source = "" if form.source == "scan" else ", from the metadata of its files"
+                yield f"--   {self.names[form.test.test_id]}: {form.why}{source}"
             yield f"{statement.sql};\n"
         for name in self.left_to_dbt:
             yield f"-- Left to dbt: {name}"

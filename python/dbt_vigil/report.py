@@ -26,6 +26,8 @@ class Measurement:
     detail: str | None = None
     segments: int = 1
     failed_segments: int = 0
+    source: str = "scan"
+    """What it was measured from: a `scan` of rows, or `metadata` of the table's files."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Measurement:

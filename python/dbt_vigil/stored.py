@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from dbt_vigil.plan.forms import Aggregate, AntiJoin, CompiledTest, Form, Verdict
+from dbt_vigil.plan.forms import Aggregate, AntiJoin, CompiledTest, Form, Value, Verdict
 from dbt_vigil.spool import ignored_by_git
 
 __all__ = [
@@ -255,7 +255,7 @@ def bound(form: Form, found: Sequence[str]) -> Form:
     def filled(text: str) -> str:
         return PLACE.sub(lambda place: f"'{found[(date.fromisoformat(place[1]) - PLACES).days]}'", text)
 
-    def filled_in(aggregate: Aggregate | AntiJoin) -> Aggregate | AntiJoin:
+    def filled_in(aggregate: Value) -> Value:
         fields: dict[str, Any] = {k: filled(value) for k, value in vars(aggregate).items() if isinstance(value, str)}
         return replace(aggregate, **fields)
 

@@ -40,6 +40,8 @@ class StatementRun:
     why: str
     seconds: float
     failed: bool
+    sources: tuple[str, ...]
+    """What each test was answered from: `metadata` or `scan`."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,14 @@ class RunSummary:
         """How many data tests have each status."""
         return Counter(check.status for check in self.checks)
 
+    def sources(self) -> dict[str, str]:
+        """What each test was answered from: `metadata` or `scan`."""
+        asked = [run for run in self.statements if not run.failed]
+        return {test: source for run in asked for test, source in zip(run.check_ids, run.sources, strict=True)}
+
     def to_json(self) -> dict[str, Any]:
         """As `vigil test --json` prints it."""
+        sources = self.sources()
         statement_of = {check_id: n for n, run in enumerate(self.statements) for check_id in run.check_ids}
         return {
             "exit_code": self.exit_code,
@@ -91,6 +99,7 @@ class RunSummary:
                     "failures": check.failures,
                     "message": check.explanation,
                     "statement": statement_of.get(check.check_id),
+                    "source": sources.get(check.check_id, "scan"),
                 }
                 for check in self.checks
             ],

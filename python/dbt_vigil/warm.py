@@ -273,7 +273,8 @@ class _Run:
         with suppress(QueryError):
             answers = findings(statement.forms, self._rows(statement.sql), self.project.engine)
         ids = tuple(form.test.test_id for form in statement.forms)
-        self.statements.append(StatementRun(ids, statement.why, monotonic() - started, answers is None))
+        sources = tuple(form.source for form in statement.forms)
+        self.statements.append(StatementRun(ids, statement.why, monotonic() - started, answers is None, sources))
         if answers is None and len(ids) > 1:
             for half in halved(statement, self.project.engine, self._matches):
                 yield from self._found(half)
@@ -290,7 +291,8 @@ class _Run:
             is_wrapped = self.project.credentials.get("method") == "session"
             return form, f"Runtime Error\n{indent(str(error), '  ')}" if is_wrapped else str(error), began
         finally:
-            self.statements.append(StatementRun((form.test.test_id,), "as dbt asks", monotonic() - started, False))
+            seconds = monotonic() - started
+            self.statements.append(StatementRun((form.test.test_id,), "as dbt asks", seconds, False, ("scan",)))
         values = rows[0] if len(rows) == 1 and len(names) == 3 else ()
         match values:
             case (int(failures), bool(should_warn), bool(should_error)) if not isinstance(failures, bool):
@@ -397,7 +399,7 @@ def _judged(
     elif finding.should_warn:
         status, message = "warn", f"Got {results}, configured to warn if {form.test.warn_if}"
     if finding.measured:
-        response[KEY] = first_to_see(finding.measured)
+        response[KEY] = first_to_see(finding.measured, finding.source)
         if message:
             message = describe(Measurement.from_row(response[KEY]))
     return status, message, finding.failures if message else 0, response

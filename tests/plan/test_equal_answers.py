@@ -26,28 +26,18 @@ from dbt_vigil.plan import (
 )
 from dbt_vigil.plan.reading import read
 from tests.plan.suites import Suite, suites
-from tests.project import REPO
+from tests.project import package_macros
 
 SUITES = int(os.environ.get("VIGIL_SUITES", "100"))
 PARTS = ["key_0 < 2", "key_0 >= 2"]
-MOMENT = {"vigil_as_of": "2013-02-10", "vigil_timezone": "UTC"}
+MOMENT = datetime(2013, 2, 10, tzinfo=timezone.utc)
 
 Answer = tuple[Any, ...] | None
 
 
 @pytest.fixture(scope="module")
 def macros(tmp_path_factory: pytest.TempPathFactory) -> PackageMacros:
-    cache = tmp_path_factory.mktemp("macros")
-    return PackageMacros(
-        "duckdb",
-        MOMENT,
-        datetime.now(timezone.utc),
-        directory=REPO / "macros",
-        cache=cache,
-        tables={},
-        project_name="",
-        target_name="",
-    )
+    return package_macros("duckdb", MOMENT, tmp_path_factory.mktemp("macros"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from benchmarks.lineitem import AS_OF, GENERIC_TESTS, PARENTS, Check, checks
 from dbt_vigil.macros import PackageMacros, Relation
 from dbt_vigil.plan import Aggregate, CompiledTest, Form, assembled, findings, probed
 from dbt_vigil.plan.reading import read
-from tests.project import REPO
+from tests.project import package_macros
 
 COLUMNS = {
     "lineitem": "l_orderkey bigint, l_partkey bigint, l_suppkey bigint, l_linenumber bigint, "
@@ -41,11 +40,7 @@ where value_field not in ({% for value in values %}'{{ value }}'{{ ',' if not lo
 
 
 def _forms(engine: str, cache: Path) -> list[Form]:
-    started = datetime.now(timezone.utc)
-    variables = {"vigil_as_of": str(AS_OF), "vigil_timezone": "UTC"}
-    macros = PackageMacros(
-        engine, variables, started, directory=REPO / "macros", cache=cache, tables={}, project_name="", target_name=""
-    )
+    macros = package_macros(engine, AS_OF, cache)
     text = (GENERIC_TESTS + DBT_TESTS).replace("{% test ", "{% macro ").replace("{% endtest", "{% endmacro")
     others = Environment().from_string(text).module
     tests = [_compiled(check, macros, others) for check in checks(spark=engine == "spark")]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.spark.jars import jars
 from tests.spark.processes import HOST, free_port, start, stop, wait_until_it_answers
@@ -88,7 +89,11 @@ def start_worker(master: str, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def start_cluster(
-    table_format: str, directory: Path, master_port: int, server_port: int
+    table_format: str,
+    directory: Path,
+    master_port: int,
+    server_port: int,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the master, the workers and the server, each one when it is asked for. At the end the server answers."""
     address, log = f"spark://{HOST}:{master_port}", directory / "master.log"
@@ -108,7 +113,7 @@ def start_cluster(
         "spark.log.level": "WARN",
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(WORKERS),  # else hundreds of tasks
     }
-    server = start_server(directory, server_port, of_the_cluster | settings(table_format, directory))
+    server = start_server(directory, server_port, {**of_the_cluster, **settings(table_format, directory), **more})
     yield server
     wait_until_it_answers(server, server_port, directory / SERVER_LOG)
     if table_format == "iceberg":
@@ -116,14 +121,14 @@ def start_cluster(
 
 
 @contextmanager
-def cluster(table_format: str, directory: Path) -> Iterator[Cluster]:
-    """A cluster that keeps all that it writes in `directory`, and is stopped at the end."""
+def cluster(table_format: str, directory: Path, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[Cluster]:
+    """A cluster that keeps all it writes in `directory`, and is stopped at the end. Its server has `more` settings."""
     master_port, server_port = free_port(), free_port()
     processes: list[subprocess.Popen[bytes]] = []
     engine = ThriftServer(server_port, table_format)
     started = Cluster(engine, directory, f"spark://{HOST}:{master_port}", {})
     try:
-        for process in start_cluster(table_format, directory, master_port, server_port):
+        for process in start_cluster(table_format, directory, master_port, server_port, more):
             processes.append(process)
         master, *workers, server = processes
         started.workers.update({directory / f"worker_{number}": worker for number, worker in enumerate(workers)})

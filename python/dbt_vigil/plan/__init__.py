@@ -5,7 +5,7 @@ the forms are put together into statements, as text. A test that is not recognis
 query cannot stand inside another statement is left to dbt. `reading.read` is not imported here: sqlglot imports slowly.
 """
 
-from dbt_vigil.plan.forms import MEASURED, Aggregate, AntiJoin, CompiledTest, Form, Statement
+from dbt_vigil.plan.forms import MEASURED, Aggregate, AntiJoin, CompiledTest, Form, Known, Statement
 from dbt_vigil.plan.probing import Matches, probed
 from dbt_vigil.plan.results import Finding, findings
 from dbt_vigil.plan.statements import assembled, halved, own_statement
@@ -17,6 +17,7 @@ __all__ = [
     "CompiledTest",
     "Finding",
     "Form",
+    "Known",
     "Matches",
     "Statement",
     "assembled",

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["JUDGED", "MEASURED", "Aggregate", "AntiJoin", "CompiledTest", "Form", "Statement", "Verdict"]
+__all__ = [
+    "JUDGED",
+    "MEASURED",
+    "Aggregate",
+    "AntiJoin",
+    "CompiledTest",
+    "Form",
+    "Known",
+    "Statement",
+    "Value",
+    "Verdict",
+]
 
 JUDGED = ("segment", "detail", "value", "lower_bound", "upper_bound", "numerator", "denominator")
 """The columns of a check's row that its verdict depends on."""
@@ -59,6 +70,18 @@ class AntiJoin:
 
 
 @dataclass(frozen=True)
+class Known:
+    """An aggregate whose value, as SQL, is known from the metadata of its table."""
+
+    function: str
+    value: str
+
+
+Value = Aggregate | AntiJoin | Known
+"""What a test is computed from."""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """How a check judges its row: expressions over the columns JUDGED, and `failed` over `verdict` as well."""
 
@@ -78,12 +101,17 @@ class Form:
     test: CompiledTest
     why: str
     query: str = ""
-    aggregates: tuple[Aggregate | AntiJoin, ...] = ()
+    aggregates: tuple[Value, ...] = ()
     values: tuple[str, ...] = ()
     """Of a check the columns JUDGED, of any other test the number of failures."""
     verdict: Verdict | None = None
     is_exact: bool = True
     """False where it is only known whether the number is 0, which is cheaper. 0 is then the test's own 0."""
+
+    @property
+    def source(self) -> str:
+        """What answers: `metadata` of the table's files, or a `scan` of rows."""
+        return "metadata" if self.aggregates and all(isinstance(a, Known) for a in self.aggregates) else "scan"
 
 
 @dataclass(frozen=True)

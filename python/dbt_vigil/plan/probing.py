@@ -1,7 +1,8 @@
 """What the engine is asked before the statements are written. It changes their speed only.
 
-DuckDB: which keys are cheap to match. Spark: whether the statistics of large files show that a table has no null, and
-nothing outside the ranges of its columns, so that no row needs to be read for that.
+DuckDB: which keys are cheap to match. Spark: what the metadata of tables say exactly, and whether the statistics of
+large files show that a table has no null, and nothing outside the ranges of its columns, so that no row needs to be
+read for that.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from dbt_vigil.plan.forms import Aggregate, AntiJoin, Form
+from dbt_vigil.plan.metadata import known_by_metadata
 
 __all__ = ["Matches", "Rows", "cheaper_matches", "less_absent", "probed"]
 
@@ -46,7 +48,9 @@ def probed(forms: Sequence[Form], engine: str, rows: Rows) -> tuple[list[Form], 
         engine: `duckdb` or `spark`.
         rows: Executes a query and returns its rows.
     """
-    return (list(forms), cheaper_matches(forms, rows)) if engine == "duckdb" else (less_absent(forms, rows), {})
+    if engine == "duckdb":
+        return list(forms), cheaper_matches(forms, rows)
+    return less_absent(known_by_metadata(forms, rows), rows), {}
 
 
 def less_absent(forms: Sequence[Form], rows: Rows) -> list[Form]:

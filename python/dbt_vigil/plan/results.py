@@ -24,6 +24,8 @@ class Finding:
     should_warn: bool
     should_error: bool
     measured: tuple[Mapping[str, Any], ...] = ()
+    source: str = "scan"
+    """What answered: `metadata` or `scan`."""
 
 
 def findings(forms: Sequence[Form], rows: Sequence[Sequence[Any]], engine: str) -> list[Finding | None]:
@@ -34,16 +36,16 @@ def findings(forms: Sequence[Form], rows: Sequence[Sequence[Any]], engine: str) 
     answers: dict[int, list[Sequence[Any]]] = {}
     for test, *answer in rows:
         answers.setdefault(test, []).append(answer)
-    return [_finding(form.is_exact, answers.get(test, ()), engine) for test, form in enumerate(forms)]
+    return [_finding(form, answers.get(test, ()), engine) for test, form in enumerate(forms)]
 
 
-def _finding(is_exact: bool, answers: Sequence[Sequence[Any]], engine: str) -> Finding | None:
+def _finding(form: Form, answers: Sequence[Sequence[Any]], engine: str) -> Finding | None:
     if len(answers) != 1:
         return None
     ((failures, should_warn, should_error, measured),) = answers
     if failures is None or not WHOLE_NUMBER.fullmatch(failures) or {should_warn, should_error} - set(TRUTHS):
         return None
-    if not is_exact and int(failures):
+    if not form.is_exact and int(failures):
         return None
     found = json.loads(measured) if engine == "spark" and measured else measured
-    return Finding(int(failures), TRUTHS[should_warn], TRUTHS[should_error], tuple(found or ()))
+    return Finding(int(failures), TRUTHS[should_warn], TRUTHS[should_error], tuple(found or ()), form.source)

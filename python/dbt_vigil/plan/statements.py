@@ -12,7 +12,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from dbt_vigil.plan.forms import JUDGED, MEASURED, Aggregate, AntiJoin, CompiledTest, Form, Statement, Verdict
+from dbt_vigil.plan.forms import (
+    JUDGED,
+    MEASURED,
+    Aggregate,
+    AntiJoin,
+    CompiledTest,
+    Form,
+    Known,
+    Statement,
+    Value,
+    Verdict,
+)
 from dbt_vigil.plan.probing import Matches
 from dbt_vigil.report import counted
 
@@ -125,7 +136,7 @@ def _formula(value: str, form: Form) -> str:
     return _bound(value, _counts(len(form.aggregates))) if all(_is_count(form.aggregates[k]) for k in used) else ""
 
 
-def _is_count(aggregate: Aggregate | AntiJoin) -> bool:
+def _is_count(aggregate: Value) -> bool:
     return isinstance(aggregate, AntiJoin) or aggregate.function == "count"
 
 
@@ -190,7 +201,7 @@ def _shared(forms: Sequence[Form], scans: int) -> str:
 Scan = tuple[tuple[str, str], list[Aggregate]] | AntiJoin
 
 
-def _scans(aggregates: Iterable[Aggregate | AntiJoin]) -> list[Scan]:
+def _scans(aggregates: Iterable[Value]) -> list[Scan]:
     """Aggregates of the same filtered rows together, all others apart.
 
     Over all rows each column has a scan of its own: one that has nulls must be read, and would keep statistics from
@@ -201,16 +212,16 @@ def _scans(aggregates: Iterable[Aggregate | AntiJoin]) -> list[Scan]:
     for aggregate in dict.fromkeys(aggregates):
         if isinstance(aggregate, AntiJoin):
             joins[aggregate] = None
-        else:
+        elif isinstance(aggregate, Aggregate):
             column = "" if aggregate.where else aggregate.argument
             shared.setdefault((aggregate.table, aggregate.where, column), []).append(aggregate)
     return [*(((table, where), found) for (table, where, _), found in shared.items()), *joins]
 
 
-def _names(scans: Sequence[Scan]) -> dict[Aggregate | AntiJoin, str]:
-    names: dict[Aggregate | AntiJoin, str] = {}
+def _names(scans: Sequence[Scan]) -> dict[Value, str]:
+    names: dict[Value, str] = {}
     for k, scan in enumerate(scans):
-        values: Sequence[Aggregate | AntiJoin] = [scan] if isinstance(scan, AntiJoin) else scan[1]
+        values: Sequence[Value] = [scan] if isinstance(scan, AntiJoin) else scan[1]
         names |= {value: f"vigil_scan_{k}.value_{n}" for n, value in enumerate(values)}
     return names
 
@@ -248,20 +259,23 @@ def _sides(join: AntiJoin) -> tuple[str, str, str, str]:
 
 
 def _spark_group(form: Form) -> object:
-    """Forms over one table are together, and those with a query of their own; one with a join stands alone."""
+    """Forms over one table are together, those of no table, and those of their own query; a join stands alone."""
     if not form.aggregates:
         return None
-    tables = {a.table if isinstance(a, Aggregate) else a for a in form.aggregates}
+    tables = {a.table if isinstance(a, Aggregate) else a for a in form.aggregates if not isinstance(a, Known)}
+    if not tables:
+        return Known
     return tables.pop() if len(tables) == 1 else id(form)
 
 
 def _spark_parts(forms: Sequence[Form]) -> Iterable[Sequence[Form]]:
     """Parts of a group, so that no scan has too many conditions, and no statement too many queries."""
     part: list[Form] = []
-    seen: set[Aggregate | AntiJoin] = set()
+    seen: set[Value] = set()
     for form in forms:
         both = seen | set(form.aggregates)
-        if part and (sum(bool(a.where) for a in both) > SPARK_CONDITIONS or (not both and len(part) == SPARK_QUERIES)):
+        conditions = sum(not isinstance(a, Known) and bool(a.where) for a in both)
+        if part and (conditions > SPARK_CONDITIONS or (not both and len(part) == SPARK_QUERIES)):
             yield part
             part, both = [], set(form.aggregates)
         part.append(form)
@@ -285,26 +299,29 @@ def _spark(forms: Sequence[Form]) -> Statement:
     structs = ",\n    ".join(rows)
     found = f"(\n  select inline(array(\n    {structs}\n  ))\n  from ({_spark_scan(aggregates)}) as scan\n) as found"
     sql = _judged(rules, found, "to_json(array(named_struct({})))", "'{0}', {0}")
-    return Statement(sql, tuple(forms), _shared(forms, 1))
+    return Statement(sql, tuple(forms), _shared(forms, int(any(not isinstance(a, Known) for a in aggregates))))
 
 
-def _spark_scan(aggregates: Sequence[Aggregate | AntiJoin]) -> str:
+def _spark_scan(aggregates: Sequence[Value]) -> str:
     plain = [a for a in aggregates if isinstance(a, Aggregate)]
     joins = [a for a in aggregates if isinstance(a, AntiJoin)]
     if len(joins) == 1 and plain == [joins[0].known]:
         return _spark_matched(aggregates, joins[0])
     filters = {a.where for a in plain}
     shared = filters.pop() if len(filters) == 1 else ""
-    values = [
-        f"{_spark_orphans(a) if isinstance(a, AntiJoin) else _conditional(a, shared)} as value_{k}"
-        for k, a in enumerate(aggregates)
-    ]
+    values = [f"{_spark_value(a, shared)} as value_{k}" for k, a in enumerate(aggregates)]
     if not plain:
         return f"select {', '.join(values)}"
     return f"select {', '.join(values)} from {plain[0].table}{f' where {shared}' if shared else ''}"
 
 
-def _spark_matched(aggregates: Sequence[Aggregate | AntiJoin], join: AntiJoin) -> str:
+def _spark_value(aggregate: Value, shared: str) -> str:
+    if isinstance(aggregate, Known):
+        return aggregate.value
+    return _spark_orphans(aggregate) if isinstance(aggregate, AntiJoin) else _conditional(aggregate, shared)
+
+
+def _spark_matched(aggregates: Sequence[Value], join: AntiJoin) -> str:
     """The orphans and the number of rows that they are among, in one scan of the child."""
     child, parent, on, are_known = _sides(join)
     counts = ("count(case when not is_found then 1 end)" if a is join else "count(*)" for a in aggregates)

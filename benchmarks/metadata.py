@@ -1,0 +1,154 @@
+"""What do answers from the metadata of files cost? Freshness, a row count and 16 null rates of a table in Iceberg.
+
+Run it as `python -m benchmarks.metadata 5` for 5 rounds, and with `--write` to keep the results in benchmarks/results.
+The same 500 files hold 60 million rows or 6 million. Both ways take turns on one warm Thrift Server: as `vigil test`
+plans the checks, and every one of them in the one scan that they share where there are no metadata. The tables are kept
+in .benchmarks, where they take 2 GB.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pyhive import hive
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.suite import RESULTS
+from dbt_vigil.macros import Relation
+from dbt_vigil.plan import CompiledTest, Form, assembled, findings, probed
+from dbt_vigil.plan.reading import read
+from tests.project import REPO, package_macros
+from tests.spark.cluster import cluster
+
+FOLDER = REPO / ".benchmarks/metadata"
+SIZES = (6_000_000, 60_000_000)
+FILES, DAYS = 500, 50
+START, AS_OF = "2024-01-01 00:00:00", datetime(2024, 2, 20, tzinfo=timezone.utc)
+RATED = [f"c{n:02}" for n in range(16)]
+TYPES = ("int", "bigint", "double", "decimal(10,2)")
+HEADINGS = ("rows", "files", "from metadata, s", "by a scan, s", "times faster")
+
+Answer = list[Any]
+Way = Callable[[], Answer]
+
+
+def main(rounds: int) -> None:
+    """Makes the tables that are not there yet, asks both ways in turns, and prints the medians."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with cluster("iceberg", FOLDER / "iceberg", {"spark.driver.memory": "3g"}) as started:
+        profile = started.engine.profile(FOLDER)
+        connection = hive.connect(profile["host"], profile["port"], configuration={"spark.sql.ansi.enabled": "false"})
+        with connection, connection.cursor() as cursor:
+            measured = [row_of(cursor, rows, rounds) for rows in SIZES]
+    table = Table(*HEADINGS, title="Freshness, a row count and 16 null rates, Spark, Iceberg")
+    for row in measured:
+        table.add_row(*row)
+    Console().print(table)
+    if "--write" in sys.argv:
+        write(measured, rounds)
+
+
+def row_of(cursor: Any, rows: int, rounds: int) -> tuple[str, ...]:
+    """The figures of one size. The first round warms the engine up."""
+
+    def asked(sql: str) -> list[tuple[Any, ...]]:
+        cursor.execute(sql)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    table = made(asked, rows)
+    forms = forms_of(table)
+
+    def from_metadata() -> Answer:
+        known, _ = probed(forms, "spark", asked)
+        assert {form.source for form in known} == {"metadata"}
+        return answer(asked, known)
+
+    ways: dict[str, Way] = {"metadata": from_metadata, "scan": lambda: answer(asked, forms)}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        answers = []
+        for name, way in ways.items():
+            started = time.perf_counter()
+            answers.append(way())
+            if number:
+                spent[name].append(time.perf_counter() - started)
+        assert answers[0] == answers[1]
+    metadata, scan = (median(spent[name]) for name in ways)
+    return f"{rows:,}", f"{FILES}", f"{metadata:.2f}", f"{scan:.2f}", f"{scan / metadata:.0f}"
+
+
+def made(asked: Callable[[str], Any], rows: int) -> str:
+    """A table of as many rows, a tenth of a day in each file, which is there from an earlier run or is made."""
+    schema, name = "lake.bench", f"rows_{rows}"
+    asked(f"create schema if not exists {schema}")
+    if not asked(f"show tables in {schema} like '{name}'"):
+        day = rows // DAYS
+        values = ", ".join(
+            f"cast(case when hash(id, {n}) % 1000 <> 0 then id % {20 + n} end as {TYPES[n % len(TYPES)]}) as {column}"
+            for n, column in enumerate(RATED)
+        )
+        at = f"timestamp_micros(unix_micros(timestamp '{START}Z') + id * {86_400_000_000 // day}) as at"
+        asked(
+            f"create table {schema}.{name} using iceberg tblproperties ('write.distribution-mode' = 'none') "
+            f"as select {at}, {values} from range(0, {rows}, 1, {FILES})"
+        )
+    [(files,)] = asked(f"select count(*) from {schema}.{name}.files")
+    assert files == FILES
+    return f"{schema}.{name}"
+
+
+def forms_of(table: str) -> list[Form]:
+    """The checks, as the planner reads them."""
+    macros = package_macros("spark", AS_OF, FOLDER / "macros")
+    time_of = {"timestamp_column": "at"}
+    checks: list[tuple[str, dict[str, Any]]] = [("freshness", {**time_of, "max_age": "1 day"})]
+    checks += [("row_count_ratio", time_of), *(("null_rate", {"column_name": column}) for column in RATED)]
+    compiled = [
+        CompiledTest(
+            f"{name} {arguments}",
+            str(macros.call(f"test_{name}", model=Relation(table, table), **arguments)),
+            "coalesce(sum(failed), 1)",
+            is_check=True,
+        )
+        for name, arguments in checks
+    ]
+    forms = [form for test in compiled if (form := read(test, "spark"))]
+    assert len(forms) == len(checks)
+    return forms
+
+
+def answer(asked: Callable[[str], Any], forms: Sequence[Form]) -> Answer:
+    """What the tests find."""
+    return [
+        (found.failures, found.measured)
+        for statement in assembled(forms, "spark")
+        for found in findings(statement.forms, asked(statement.sql), "spark")
+        if found
+    ]
+
+
+def write(measured: Sequence[tuple[str, ...]], rounds: int) -> None:
+    """Keeps the results in the repository."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("dbt-vigil", "pyspark"))
+    lines = [
+        "# Freshness, a row count and 16 null rates from metadata, Spark, Iceberg",
+        "",
+        f"{date.today()}, medians of {rounds} interleaved rounds, 2 threads, {versions}, iceberg-spark-runtime 1.12.0.",
+        "",
+        f"| {' | '.join(HEADINGS)} |",
+        f"|{' --- |' * len(HEADINGS)}",
+        *(f"| {' | '.join(row)} |" for row in measured),
+    ]
+    Path(RESULTS / "metadata.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(int(next((argument for argument in sys.argv[1:] if argument.isdigit()), "5")))

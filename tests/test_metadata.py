@@ -1,4 +1,4 @@
-"""What the metadata of tables in Iceberg answer is what a scan answers: random histories of tables.
+"""What the metadata of tables in Iceberg and Delta answer is what a scan answers: random histories of tables.
 
 VIGIL_HISTORIES=200 draws as many instead of 8.
 """
@@ -19,15 +19,13 @@ from pyhive import hive
 
 from dbt_vigil.cli import main
 from dbt_vigil.macros import Relation
-from dbt_vigil.plan import CompiledTest, Finding, Form, assembled, findings, metadata
+from dbt_vigil.plan import CompiledTest, Finding, Form, assembled, delta, findings, iceberg
 from dbt_vigil.plan.metadata import known_by_metadata
 from dbt_vigil.plan.reading import read
 from tests.project import Project, package_macros
 from tests.spark.cluster import Cluster
 from tests.spark.histories import AS_OF, History, draw_history, drawn_tests
 from tests.spark.server import ThriftServer
-
-pytestmark = pytest.mark.iceberg
 
 HISTORIES = int(os.environ.get("VIGIL_HISTORIES", "8"))
 TOGETHER = 8
@@ -64,17 +62,29 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(iceberg: Cluster) -> Server:
-    server = Server(iceberg.engine, iceberg.directory)
-    server.rows("create schema if not exists lake.histories")
-    return server
+def server(lake: Cluster) -> Server:
+    return Server(lake.engine, lake.directory)
+
+
+@pytest.fixture(autouse=True)
+def all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables too small to be asked of are asked."""
+    for module in (delta, iceberg):
+        monkeypatch.setattr(module, "LARGE", 0)
+
+
+def only(*formats: str) -> pytest.MarkDecorator:
+    """For tests of what one format has."""
+    return pytest.mark.parametrize(
+        "lake", [pytest.param(f, marks=getattr(pytest.mark, f)) for f in formats], indirect=True
+    )
 
 
 @pytest.mark.parametrize("start", range(0, HISTORIES, TOGETHER))
-def test_random_histories(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int) -> None:
+def test_random_histories(server: Server, tmp_path: Path, start: int) -> None:
     macros = lru_cache(lambda as_of: package_macros("spark", as_of, tmp_path))
-    histories = [draw_history(n) for n in range(start, min(start + TOGETHER, HISTORIES))]
-    monkeypatch.setattr(metadata, "LARGE", 0)
+    server.rows("create schema if not exists histories")
+    histories = [draw_history(server.server.name, n) for n in range(start, min(start + TOGETHER, HISTORIES))]
     compiled: list[CompiledTest] = []
     failed = Counter[bool]()
     for history in histories:
@@ -151,13 +161,14 @@ VARIABLES = {"vigil_as_of": "2024-03-10T00:00:00Z"}
 
 
 def made(server: Server, name: str, rows: str) -> str:
-    """A table in Iceberg, with a file for each day until AS_OF."""
-    server.rows("create schema if not exists lake.shop")
-    columns = "(at timestamp, amount double) using iceberg partitioned by (days(at))"
-    server.rows(f"create or replace table lake.shop.{name} {columns}")
+    """A table with a file for each of nine days until AS_OF."""
+    server.rows("create schema if not exists shop")
+    table_format = server.server.file_format
+    server.rows(f"create or replace table shop.{name} (at timestamp, amount bigint) using {table_format}")
     days = "select *, timestamp '2024-03-01 00:00:00Z' + make_interval(0, 0, 0, cast(id as int)) as at from range(9)"
-    server.rows(f"insert into lake.shop.{name} select at, {rows} from ({days})")
-    return f"lake.shop.{name}"
+    values = f"select /*+ repartition_by_range(9, at) */ at, {rows} from ({days})"
+    server.rows(f"insert into shop.{name} {values}")
+    return f"shop.{name}"
 
 
 def vigil(project: Project, *arguments: str) -> tuple[str, dict[str, Any]]:
@@ -166,27 +177,28 @@ def vigil(project: Project, *arguments: str) -> tuple[str, dict[str, Any]]:
     return result.output, json.loads(result.output) if "--json" in arguments else {}
 
 
-def test_a_suite_without_a_scan(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "LARGE", 0)
-    made(server, "orders", "if(id = 3, cast('NaN' as double), id)")
+def test_a_suite_without_a_scan(server: Server, tmp_path: Path) -> None:
+    made(server, "orders", "if(id = 3, null, id)")
     project = Project(tmp_path, server.server, VARIABLES)
-    project.write_yaml("models/shop.yml", {"sources": [{"name": "shop", "schema": "lake.shop", **SOURCE}]})
-    expected = {
-        "fresh": "pass", "future": "pass", "ratio": "pass", "nulls": "fail", "nulls_of_a_day": "pass",
-        "not_null": "pass",
-    }  # fmt: skip
+    project.write_yaml("models/shop.yml", {"sources": [{"name": "shop", **SOURCE}]})
+    statuses = {"fresh": "pass", "nulls": "fail", "nulls_of_a_day": "pass", "not_null": "fail"}
+    sources = dict.fromkeys(["future", "ratio", *statuses], "metadata")
+    if server.server.name == "delta":
+        sources["fresh"] = "mixed"  # it keeps times in milliseconds
     for path in ("dbt", "stored plan"):
         _, found = vigil(project, "test", "--json")
-        assert {check["name"]: check["status"] for check in found["checks"]} == expected
-        assert {check["name"] for check in found["checks"] if check["source"] != "metadata"} == set()
+        assert {check["name"]: check["status"] for check in found["checks"]} == dict.fromkeys(
+            sources, "pass"
+        ) | statuses
+        assert {check["name"]: check["source"] for check in found["checks"]} == sources
         assert (found["path"], len(found["statements"])) == (path, 1)
         results = json.loads((tmp_path / "target/run_results.json").read_text())["results"]
-        kept = [
-            result["adapter_response"]["vigil"]["source"] for result in results if "vigil" in result["adapter_response"]
-        ]
-        assert kept == ["metadata"] * 5, "all but dbt's not_null"
+        kept = [r["adapter_response"]["vigil"]["source"] for r in results if "vigil" in r["adapter_response"]]
+        assert Counter(kept) == Counter(source for name, source in sources.items() if name != "not_null")
     text, _ = vigil(project, "plan")
-    assert "from lake" not in text
+    assert [text.count(f"from shop.orders{how}") for how in ("", " version as of ")] == [
+        list(sources.values()).count("mixed")
+    ] * 2
     assert text.count("from the metadata of its files") == 6
     assert "6 checks from metadata" in vigil(project, "test")[0]
 
@@ -207,35 +219,38 @@ def counts(*tables: str) -> list[Form]:
     return [form for t in tables if (form := read(CompiledTest(t, f"select * from {t} where amount is null"), "spark"))]
 
 
-def test_all_tables_are_asked_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "LARGE", 0)
+def test_all_tables_are_asked_at_once(server: Server) -> None:
     asking = Asking(server)
     known = known_by_metadata(counts(made(server, "one", "id"), made(server, "two", "null")), asking)
     assert [form.source for form in known] == ["metadata", "metadata"]
     assert [finding and finding.failures for finding in server.answers(known).values()] == [0, 9]
-    assert asking.kinds == ["set", "show", "explain", "select"]
+    of_each = ["describe", "describe", "select"] if server.server.name == "delta" else []
+    assert asking.kinds == ["set", "show", "explain", *of_each, *of_each, "select"]
 
 
 def test_what_has_no_metadata_is_hardly_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.rows("create schema if not exists spark_catalog.plain")
-    server.rows("create table spark_catalog.plain.orders using parquet as select 1 as amount")
+    server.rows("create table if not exists spark_catalog.plain.orders using parquet as select 1 as amount")
     made(server, "one", "id")
-    server.rows("create or replace view spark_catalog.plain.seen as select * from lake.shop.one")
+    server.rows("create or replace view spark_catalog.plain.seen as select 1 as amount")
+    plain = ["spark_catalog.plain.orders", "spark_catalog.plain.seen", "spark_catalog.plain.none"]
+    shown = ["show"] if server.server.name == "delta" else []  # whose tables are in that catalog
     for large, tables, kinds in [
-        (0, ["spark_catalog.plain.orders", "spark_catalog.plain.seen", "spark_catalog.plain.none"], ["set"]),
-        (0, ["lake.shop.none", "lake.none.none"], ["set", "show", "show"]),
-        (10, ["lake.shop.one"], ["set", "show", "explain"]),
+        (0, plain, ["set", *shown]),
+        (0, ["shop.none", "none.none"], ["set", "show", "show"]),
+        (10**9, ["shop.one"], ["set", "show", "explain"]),
         (0, [], []),
     ]:
-        monkeypatch.setattr(metadata, "LARGE", large)
+        for module in (delta, iceberg):
+            monkeypatch.setattr(module, "LARGE", large)
         asking, forms = Asking(server), counts(*tables)
         assert known_by_metadata(forms, asking) == forms
         assert asking.kinds == kinds
 
 
-def test_a_session_is_answered_what_it_would_scan(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@only("iceberg")
+def test_a_session_is_answered_what_it_would_scan(server: Server) -> None:
     """Its catalog may not know yet what another session has written."""
-    monkeypatch.setattr(metadata, "LARGE", 0)
     server.rows("create schema if not exists current.shop")
     nulls = "select current_timestamp() as at, cast(null as double) as amount from range(9)"
     server.rows(f"create table current.shop.kept using iceberg as {nulls}")
@@ -254,45 +269,73 @@ def test_a_session_is_answered_what_it_would_scan(server: Server, monkeypatch: p
     assert found() == [10, 10]
 
 
-def test_a_branch_is_scanned(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "LARGE", 0)
+@only("iceberg")
+def test_a_branch_is_scanned(server: Server) -> None:
     forms = counts(made(server, "branched", "null"))
-    server.rows("alter table lake.shop.branched set tblproperties ('write.wap.enabled' = 'true')")
+    server.rows("alter table shop.branched set tblproperties ('write.wap.enabled' = 'true')")
     session = Server(server.server, server.directory)
     session.rows("set spark.wap.branch = side")
-    session.rows("alter table lake.shop.branched create branch side")
-    session.rows("insert into lake.shop.branched values (null, null)")
+    session.rows("alter table shop.branched create branch side")
+    session.rows("insert into shop.branched values (null, null)")
     assert known_by_metadata(forms, session.rows) == forms
     assert [f and f.failures for f in session.answers(forms).values()] == [10]
     assert [f and f.failures for f in server.answers(known_by_metadata(forms, server.rows)).values()] == [9]
 
 
-def test_what_is_not_exact_is_scanned(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@only("delta")
+def test_a_version_of_earlier_is_scanned(server: Server) -> None:
+    forms = counts(made(server, "stale", "null"))
+    session = Server(server.server, server.directory)
+    session.rows("set spark.databricks.delta.stalenessLimit = 1h")
+    assert known_by_metadata(forms, session.rows) == forms
+
+
+@only("delta")
+def test_rows_that_are_deleted_meanwhile_are_of_another_version(server: Server, tmp_path: Path) -> None:
+    table = made(server, "late", "id")
+    forms = [form for test in [freshness(table, tmp_path)] if (form := read(test, "spark"))]
+    expected = [facts(found) for found in server.answers(forms).values()]
+    known = known_by_metadata(forms, server.rows)
+    server.rows(f"delete from {table} where amount > 3")
+    assert [form.source for form in known] == ["mixed"]
+    assert [facts(found) for found in server.answers(known).values()] == expected
+    assert [facts(found) for found in server.answers(forms).values()] != expected
+
+
+def freshness(table: str, cache: Path) -> CompiledTest:
+    check = package_macros("spark", AS_OF, cache).call(
+        "test_freshness", Relation(table, table), timestamp_column="at", max_age="1 day"
+    )
+    return CompiledTest("freshness", str(check), "coalesce(sum(failed), 1)", is_check=True)
+
+
+def test_what_is_not_exact_is_scanned(server: Server, tmp_path: Path) -> None:
     """Each beside its like that is known."""
-    monkeypatch.setattr(metadata, "LARGE", 0)
-    server.rows("create schema if not exists lake.exact")
-    columns = "(at timestamp, x double, s string) using iceberg"
-    properties = "('format-version' = '2', 'write.delete.mode' = 'merge-on-read')"
+    table_format = server.server.name
+    server.rows("create schema if not exists exact")
+    columns = f"(at timestamp, x double, s string) using {table_format}"
+    properties = {
+        "iceberg": "('format-version' = '2', 'write.delete.mode' = 'merge-on-read')",
+        "delta": "('delta.enableDeletionVectors' = 'true')",
+    }[table_format]
     for table, rows in {
         "whole": "(timestamp '2024-03-09 12:00:00Z', 0.5d, 'a'), (timestamp '2024-03-09 11:00:00Z', 0.5, null)",
         "deleted": "(timestamp '2024-03-09 12:00:00Z', 0.5d, 'a'), (timestamp '2024-03-09 11:00:00Z', 0.5, null)",
         "straddling": "(timestamp '2024-03-09 12:00:00Z', double('NaN'), 'a'), (timestamp '2024-03-11', 0.5, null)",
     }.items():
-        server.rows(f"create table lake.exact.{table} {columns} tblproperties {properties}")
-        server.rows(f"insert into lake.exact.{table} select /*+ coalesce(1) */ * from values {rows}")
-        server.rows(f"insert into lake.exact.{table} values (timestamp '2024-03-01 00:00:00Z', 2, 'b')")
-    server.rows("delete from lake.exact.deleted where s is null")
+        server.rows(f"create table exact.{table} {columns} tblproperties {properties}")
+        server.rows(f"insert into exact.{table} select /*+ coalesce(1) */ * from values {rows}")
+        server.rows(f"insert into exact.{table} values (timestamp '2024-03-01 00:00:00Z', 2, 'b')")
+    server.rows("delete from exact.deleted where s is null")
+    of_times = {"iceberg": ("metadata", "scan"), "delta": ("mixed", "scan")}[table_format]
     for table, what in [
-        ("whole", {"freshness": "metadata", "x is null": "metadata", "s is null": "metadata", "x > 1": "scan"}),
+        ("whole", {"freshness": of_times[0], "x is null": "metadata", "s is null": "metadata", "x > 1": "scan"}),
         ("deleted", {"freshness": "scan", "x is null": "scan", "s is null": "scan", "x > 1": "scan"}),
-        ("straddling", {"freshness": "scan", "x is null": "metadata", "s is null": "metadata", "x > 1": "scan"}),
+        ("straddling", {"freshness": of_times[1], "x is null": "metadata", "s is null": "metadata", "x > 1": "scan"}),
     ]:
-        relation = Relation(f"lake.exact.{table}", table)
-        macros = package_macros("spark", AS_OF, tmp_path)
-        check = macros.call("test_freshness", relation, timestamp_column="at", max_age="1 day")
-        tests = [CompiledTest("freshness", str(check), "coalesce(sum(failed), 1)", is_check=True)]
-        tests += [CompiledTest(where, f"select * from {relation} where {where}") for where in what if " " in where]
-        forms = [form for test in tests if (form := read(test, "spark"))]
+        name = f"exact.{table}"
+        tests = [CompiledTest(where, f"select * from {name} where {where}") for where in what if " " in where]
+        forms = [form for test in [freshness(name, tmp_path), *tests] if (form := read(test, "spark"))]
         known = known_by_metadata(forms, server.rows)
         assert {form.test.test_id: form.source for form in known} == what
         found, scanned = ({t: facts(f) for t, f in server.answers(way).items()} for way in (known, forms))

@@ -27,6 +27,13 @@ __all__ = ["SuitePlan", "explained", "plan_suite"]
 EXPLAIN = {"duckdb": "explain ", "spark": "explain formatted "}
 
 
+SOURCES = {
+    "scan": "",
+    "metadata": ", from the metadata of its files",
+    "mixed": ", from the metadata of its files and some rows",
+}
+
+
 @dataclass(frozen=True)
 class SuitePlan:
     """The statements of a suite; the tests that dbt runs itself, each with the reason."""
@@ -40,7 +47,10 @@ class SuitePlan:
         for number, statement in enumerate(self.statements, 1):
             yield f"-- Statement {number} of {len(self.statements)}: {statement.why}"
             for form in statement.forms:
-                source = "" if form.source == "scan" else ", from the metadata of its files"
+                source = {
+                    "metadata": ", from the metadata of its files",
+                    "mixed": ", from the metadata of its files and a few rows",
+                }.get(form.source, "")
                 yield f"--   {self.names[form.test.test_id]}: {form.why}{source}"
             yield f"{statement.sql};\n"
         for name in self.left_to_dbt:

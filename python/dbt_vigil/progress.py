@@ -70,7 +70,7 @@ def timing(summary: RunSummary) -> str:
     slowest = sorted(summary.statements, key=lambda run: -run.seconds)
     parts = [f"{len(run.check_ids)} in {run.seconds:.2f} s" for run in slowest[:5]]
     more = f" and {len(slowest) - 5} more" if len(slowest) > 5 else ""
-    from_metadata = sum(source == "metadata" for source in summary.sources().values())
+    from_metadata = sum(source != "scan" for source in summary.sources().values())
     what = f"{counted(len(slowest), 'statement')} for checks ({', '.join(parts)}{more})"
     what += f", {counted(from_metadata, 'check')} from metadata" if from_metadata else ""
     return f"{what}; {summary.seconds['total']:.2f} s in all, by {summary.path}"

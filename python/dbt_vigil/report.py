@@ -27,7 +27,7 @@ class Measurement:
     segments: int = 1
     failed_segments: int = 0
     source: str = "scan"
-    """What it was measured from: a `scan` of rows, or `metadata` of the table's files."""
+    """What it was measured from: a `scan` of rows, `metadata` of the table's files, or both, `mixed`."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Measurement:

@@ -41,7 +41,7 @@ class StatementRun:
     seconds: float
     failed: bool
     sources: tuple[str, ...]
-    """What each test was answered from: `metadata` or `scan`."""
+    """What each test was answered from: `metadata`, `scan` or `mixed`."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class RunSummary:
         return Counter(check.status for check in self.checks)
 
     def sources(self) -> dict[str, str]:
-        """What each test was answered from: `metadata` or `scan`."""
+        """What each test was answered from: `metadata`, `scan` or `mixed`."""
         asked = [run for run in self.statements if not run.failed]
         return {test: source for run in asked for test, source in zip(run.check_ids, run.sources, strict=True)}
 

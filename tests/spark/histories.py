@@ -1,4 +1,4 @@
-"""Draws histories of small tables in Iceberg, and the tests of what has become of each."""
+"""Draws histories of small tables in Iceberg and in Delta, and the tests of what has become of each."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ NUMBERS = {
 }
 TEXTS = ["''", "'a'", "'NaN'", "repeat('z', 40)", "repeat('\U0001f600', 20)"]
 WIDER = {"int": "bigint", "float": "double", "decimal(10,2)": "decimal(12,2)"}
+ODD_NAMES = {"iceberg": "Odd `name", "delta": "Odd`Name"}
+"""Delta has no spaces in a name."""
 TIMES = ("timestamp", "timestamp_ntz", "date")
 
 
@@ -30,6 +32,7 @@ TIMES = ("timestamp", "timestamp_ntz", "date")
 class History:
     """A table that is made and changed by statements, and its columns as they are after these."""
 
+    table_format: str
     table: str
     random: random.Random
     columns: dict[str, str] = field(default_factory=dict)
@@ -42,16 +45,16 @@ class History:
         self.statements.append(statement)
 
 
-def draw_history(number: int) -> History:
+def draw_history(table_format: str, number: int) -> History:
     """The history with a number, which is the same whenever it is drawn."""
     draw = random.Random(number)
-    history = History(f"lake.histories.t_{number}", draw)
+    history = History(table_format, f"histories.t_{number}", draw)
     kinds = ["bigint", "int", "float", "double", "decimal(10,2)", "string", "boolean", "struct<a:int>"]
     history.columns = {"at": draw.choice(TIMES), "on": draw.choice(TIMES)} | dict(
-        zip(["id", "n", "f", "d", "Odd `name", "s", "b", "st"], kinds, strict=True)
+        zip(["id", "n", "f", "d", ODD_NAMES[table_format], "s", "b", "st"], kinds, strict=True)
     )
-    history.add(_created(history))
-    steps = _steps()
+    history.add((_created if table_format == "iceberg" else _created_in_delta)(history))
+    steps = [*STEPS, *(ICEBERG_STEPS if table_format == "iceberg" else DELTA_STEPS)]
     _insert(history)
     calm = draw.random() < 0.5  # most tables are only ever appended to
     for _ in range(draw.randint(2, 7)):
@@ -77,6 +80,24 @@ def _created(history: History) -> str:
     partition = draw.choice(["", "", f"partitioned by ({day})", "partitioned by (bucket(3, id))"])
     listed = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
     return f"create table {history.table} ({_declared(history)}) using iceberg {partition} tblproperties ({listed})"
+
+
+def _created_in_delta(history: History) -> str:
+    draw = history.random
+    properties = {
+        "delta.enableDeletionVectors": draw.choice(["true", "false"]),
+        "delta.checkpointInterval": draw.choice(["2", "3", "10"]),
+        "delta.dataSkippingNumIndexedCols": draw.choice(["32", "32", "32", "4", "0"]),
+    }
+    if draw.random() < 0.2:
+        properties["delta.checkpoint.writeStatsAsJson"] = "false"
+    if draw.random() < 0.2:
+        properties["delta.checkpointPolicy"] = "v2"
+    days = [name for name in ("at", "on") if history.columns[name] == "date"]
+    partition = draw.choice(["", "", "partitioned by (n)", "partitioned by (s)", "partitioned by (at)", *days[:1]])
+    partition = f"partitioned by ({partition})" if partition in days else partition
+    listed = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
+    return f"create table {history.table} ({_declared(history)}) using delta {partition} tblproperties ({listed})"
 
 
 def _declared(history: History) -> str:
@@ -193,33 +214,65 @@ def _widen_column(history: History) -> None:
         history.columns[name] = WIDER[history.columns[name]]
 
 
-def _steps() -> list[Callable[[History], None]]:
-    def compact(history: History) -> None:
+def _compact(history: History) -> None:
+    if history.table_format == "delta":
+        history.add(f"optimize {history.table}{history.random.choice(['', ' zorder by (id)'])}")
+    else:
         options = "map('rewrite-all', 'true')"
-        name = history.table.partition(".")[2]
-        history.add(f"call lake.system.rewrite_data_files(table => '{name}', options => {options})")
+        history.add(f"call lake.system.rewrite_data_files(table => '{history.table}', options => {options})")
 
-    def rewrite_manifests(history: History) -> None:
-        history.add(f"call lake.system.rewrite_manifests('{history.table.partition('.')[2]}')")
 
-    def partition(history: History) -> None:
-        terms = ["truncate(4, s)" if "s" in history.columns else "bucket(2, at)", "months(at)", "identity(n)"]
-        if not history.is_partitioned:
-            history.add(f"alter table {history.table} add partition field {history.random.choice(terms)}")
-            history.is_partitioned = True
+def _rewrite_manifests(history: History) -> None:
+    history.add(f"call lake.system.rewrite_manifests('{history.table}')")
 
-    def metrics(history: History) -> None:
-        mode = history.random.choice(["none", "counts", "full"])
-        history.add(f"alter table {history.table} set tblproperties ('write.metadata.metrics.default' = '{mode}')")
 
-    def tag(history: History) -> None:
-        history.add(f"alter table {history.table} create or replace branch side")
-        history.add(f"delete from {history.table}.branch_side where true")
+def _partition(history: History) -> None:
+    terms = ["truncate(4, s)" if "s" in history.columns else "bucket(2, at)", "months(at)", "identity(n)"]
+    if not history.is_partitioned:
+        history.add(f"alter table {history.table} add partition field {history.random.choice(terms)}")
+        history.is_partitioned = True
 
-    return [
-        _delete, _delete, _update, _add_column, _rename_column, _drop_column, _swap_columns, _widen_column,
-        compact, compact, rewrite_manifests, partition, metrics, tag,
-    ]  # fmt: skip
+
+def _metrics(history: History) -> None:
+    mode = history.random.choice(["none", "counts", "full"])
+    history.add(f"alter table {history.table} set tblproperties ('write.metadata.metrics.default' = '{mode}')")
+
+
+def _branch(history: History) -> None:
+    history.add(f"alter table {history.table} create or replace branch side")
+    history.add(f"delete from {history.table}.branch_side where true")
+
+
+def _indexed_columns(history: History) -> None:
+    number = history.random.choice([0, 1, 3, 32])
+    properties = f"('delta.dataSkippingNumIndexedCols' = '{number}')"
+    history.add(f"alter table {history.table} set tblproperties {properties}")
+
+
+def _deletion_vectors(history: History) -> None:
+    properties = f"('delta.enableDeletionVectors' = '{history.random.choice(['true', 'false'])}')"
+    history.add(f"alter table {history.table} set tblproperties {properties}")
+
+
+def _purge(history: History) -> None:
+    history.add(f"reorg table {history.table} apply (purge)")
+
+
+def _restore(history: History) -> None:
+    history.add(f"restore table {history.table} to version as of {history.random.randint(1, 3)}")
+
+
+def _map_columns(history: History) -> None:
+    mode = "('delta.columnMapping.mode' = 'name', 'delta.minReaderVersion' = '2', 'delta.minWriterVersion' = '5')"
+    history.add(f"alter table {history.table} set tblproperties {mode}")
+    _rename_column(history)
+
+
+STEPS = [_delete, _delete, _update, _add_column, _compact, _compact]
+ICEBERG_STEPS = [
+    _rename_column, _drop_column, _swap_columns, _widen_column, _rewrite_manifests, _partition, _metrics, _branch,
+]  # fmt: skip
+DELTA_STEPS = [_indexed_columns, _deletion_vectors, _deletion_vectors, _purge, _restore, _map_columns]
 
 
 def drawn_tests(history: History, macros: Callable[[datetime], PackageMacros]) -> Iterator[CompiledTest]:

@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 
 from dbt_vigil.plan.forms import Aggregate
-from dbt_vigil.plan.metadata import BOUNDED, ROWS, statistic
+from dbt_vigil.plan.lakes import BOUNDED, ROWS, statistic
 
 __all__ = ["rows_of"]
 

@@ -71,10 +71,11 @@ class AntiJoin:
 
 @dataclass(frozen=True)
 class Known:
-    """An aggregate whose value, as SQL, is known from the metadata of its table."""
+    """An aggregate whose value, as SQL, is known from the metadata of its table, or from them and a few of its rows."""
 
     function: str
     value: str
+    reads_rows: bool = False
 
 
 Value = Aggregate | AntiJoin | Known
@@ -110,8 +111,11 @@ class Form:
 
     @property
     def source(self) -> str:
-        """What answers: `metadata` of the table's files, or a `scan` of rows."""
-        return "metadata" if self.aggregates and all(isinstance(a, Known) for a in self.aggregates) else "scan"
+        """What answers: `metadata` of the table's files, a `scan` of rows, or both, `mixed`."""
+        known = [a.reads_rows for a in self.aggregates if isinstance(a, Known)]
+        if not known:
+            return "scan"
+        return "mixed" if any(known) else "metadata"
 
 
 @dataclass(frozen=True)

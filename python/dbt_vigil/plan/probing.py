@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dbt_vigil.plan.forms import Aggregate, AntiJoin, Form
+from dbt_vigil.plan.lakes import Rows, sizes_of_files
 from dbt_vigil.plan.metadata import known_by_metadata
 
 __all__ = ["Matches", "Rows", "cheaper_matches", "less_absent", "probed"]
 
-Rows = Callable[[str], Sequence[Sequence[Any]]]
-"""Executes a query and returns its rows."""
 Matches = Mapping[AntiJoin, Sequence[str]]
 """Of anti joins, the conditions that part the keys of the parent, so that matches are counted part by part."""
 
@@ -33,8 +32,6 @@ INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT",
 
 LARGE = 16 * 2**20
 """Bytes of a table's files: to read less takes no longer than to ask."""
-UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "PiB": 2**50, "EiB": 2**60}
-FILES = re.compile(r"\bRelation .*\bStatistics\(sizeInBytes=([0-9.E+]+) (\w+)")
 SCAN = re.compile(r"^[\s:+*()0-9-]*(\w*Scan\b.*)$", re.MULTILINE)
 PUSHED = re.compile(r"^FileScan (?:parquet|orc)\b.*\bPushedFilters: \[(?!\])")
 """A scan of files with statistics, of which the condition makes use."""
@@ -96,7 +93,7 @@ def _pruned(queries: Mapping[str, str], rows: Rows) -> set[str]:
         return set()
     ((plan, *_),) = rows(f"explain cost {' union all '.join(queries.values())}")
     logical, _, physical = plan.partition("== Physical Plan ==")
-    sizes = [float(number) * UNITS[unit] for number, unit in FILES.findall(logical)]
+    sizes = sizes_of_files(logical)
     scans = SCAN.findall(physical)
     if not len(sizes) == len(scans) == len(queries):
         return set()

@@ -25,7 +25,7 @@ class Finding:
     should_error: bool
     measured: tuple[Mapping[str, Any], ...] = ()
     source: str = "scan"
-    """What answered: `metadata` or `scan`."""
+    """What answered: `metadata`, `scan` or `mixed`."""
 
 
 def findings(forms: Sequence[Form], rows: Sequence[Sequence[Any]], engine: str) -> list[Finding | None]:

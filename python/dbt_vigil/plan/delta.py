@@ -15,7 +15,7 @@ from typing import Any
 
 from dbt_vigil.plan.lakes import BOUNDED, COUNTED, ROWS, Rows, Table, quoted, sizes_of_files, statistic, tried
 
-__all__ = ["tables"]
+__all__ = ["DETAIL", "tables"]
 
 PLAIN_PATH = re.compile(r"[\w:/.@=+-]+")
 """A location that no part of is read as a pattern."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbt_vigil.plan import Aggregate
-from dbt_vigil.plan.files import rows_of
+from dbt_vigil.plan.files import counted
 
 TYPES = {"id": "bigint", "d": "double", "s": "string", "at": "timestamp", "day": "date", "odd name": "int"}
 SAID = [
@@ -41,7 +41,7 @@ UNSAID = [
 
 @pytest.mark.parametrize("where", SAID + UNSAID)
 def test_what_the_statistics_of_files_say(where: str) -> None:
-    assert bool(rows_of(Aggregate("count", "*", "t", where), TYPES)) == (where in SAID)
+    assert bool(counted(Aggregate("count", "*", "t", where), TYPES)) == (where in SAID)
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_what_the_statistics_of_files_say(where: str) -> None:
     ],
 )
 def test_which_aggregates_they_say(function: str, argument: str, is_said: bool) -> None:
-    assert bool(rows_of(Aggregate(function, argument, "t"), TYPES)) == is_said
+    assert bool(counted(Aggregate(function, argument, "t"), TYPES)) == is_said

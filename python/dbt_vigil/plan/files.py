@@ -13,9 +13,9 @@ import sqlglot
 from sqlglot import exp
 
 from dbt_vigil.plan.forms import Aggregate
-from dbt_vigil.plan.lakes import BOUNDED, ROWS, statistic
+from dbt_vigil.plan.lakes import BOUNDED, ROWS, TIMES, Counted, statistic
 
-__all__ = ["rows_of"]
+__all__ = ["counted"]
 
 Types = Mapping[str, str]
 
@@ -27,7 +27,6 @@ NEGATED: Mapping[type[exp.Expr], type[exp.Expr]] = {
 MIRRORED: Mapping[type[exp.Expr], type[exp.Expr]] = {
     exp.LT: exp.GT, exp.LTE: exp.GTE, exp.GT: exp.LT, exp.GTE: exp.LTE, exp.EQ: exp.EQ, exp.NEQ: exp.NEQ,
 }  # fmt: skip
-TIMES = ("date", "timestamp", "timestamp_ntz")
 FLOATS = ("float", "double")
 TEXTS = ("string", "binary")
 
@@ -62,25 +61,26 @@ class _Part:
         return f"case {cases}{f' else {self.counted}' if self.counted else ''} end"
 
 
-def rows_of(aggregate: Aggregate, types: Types) -> str:
-    """Over how many rows of a file an aggregate is, without those in which its argument is null; empty if not known.
+def counted(aggregate: Aggregate, types: Types) -> Counted | None:
+    """Over how many rows of a file an aggregate is; None if that is never known.
 
     Args:
         aggregate: One of Spark's.
         types: Those of the table's columns, by their names in small letters.
     """
     if aggregate.function not in ("count", "min", "max"):
-        return ""
+        return None
     try:
         parts = [_condition(_parsed(aggregate.where), types)] if aggregate.where else []
         if aggregate.argument != "*":
             column = _column(_parsed(aggregate.argument), types)
             if aggregate.function != "count" and not BOUNDED.fullmatch(types[column]):
-                return ""
+                return None
             parts.append(_known(column))
-        return _both(parts).rows
+        whole = _both(parts)
     except _NotReadError:
-        return ""
+        return None
+    return Counted(whole.rows, min((column for column in whole.rejects if types[column] in TIMES), default=""))
 
 
 def _parsed(text: str) -> exp.Expr:

@@ -31,6 +31,7 @@ TYPES = {"byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigi
 """What Spark calls otherwise where it describes a table."""
 BOUNDED = re.compile(r"tinyint|smallint|int|bigint|date|timestamp|timestamp_ntz|decimal\(.*\)")
 """Types whose bounds are values. Those of text are cut, and those of floating point leave NaN and the sign of 0 out."""
+TIMES = ("date", "timestamp", "timestamp_ntz")
 COUNTED = re.compile(rf"{BOUNDED.pattern}|float|double|boolean|string|binary")
 """Types that have no parts, whose nulls would be counted in place of theirs."""
 
@@ -58,6 +59,16 @@ def statistic(column: str, what: str) -> str:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Over how many rows of a file an aggregate is, without those in which its argument is null."""
+
+    rows: str
+    """As SQL over the statistics of the file; null where they do not say."""
+    by: str
+    """A column of a time without which no row is counted, in small letters, or nothing."""
+
+
+@dataclass(frozen=True)
 class Table(ABC):
     """A table that has statistics of its files."""
 
@@ -78,8 +89,8 @@ class Table(ABC):
 
     @property
     def pinned(self) -> str:
-        """The table as its statistics are of it, as SQL. Asked is only for one with types that are cut."""
-        raise NotImplementedError
+        """The table as its statistics are of it, as SQL; empty if it cannot be read so."""
+        return ""
 
     @abstractmethod
     def files(self, columns: Sequence[str]) -> str:

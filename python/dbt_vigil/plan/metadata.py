@@ -1,7 +1,8 @@
 """Answers aggregates from what a table's own metadata say of its files, where that is exact; all others are scanned.
 
-Of a least or greatest value whose bound is known but not exact, only the rows beyond that bound are read. A test is
-answered only as a whole: of one moment's files, not of some now and rows a little later.
+Where they do not say it exactly, but something of it, only the rows beyond that are read, of the same version of the
+table: those that may be greater than what some row has, or those at a window's ends. A test is answered only as a
+whole: of one moment's files, not of some now and rows a little later.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dbt_vigil.plan.forms import Aggregate, Form, Known
-from dbt_vigil.plan.lakes import ROWS, Rows, Table, statistic, tables_with_files
+from dbt_vigil.plan.lakes import ROWS, Counted, Rows, Table, quoted, statistic, tables_with_files
 
 __all__ = ["known_by_metadata"]
 
 STATISTIC = re.compile(r"`((?:[^`]|``)+)\.(?:lower|upper|nulls|nans)`")
+WORTH = 10
+"""Of which part of a table's rows it is quicker to read those alone: a tenth."""
 
 
 def known_by_metadata(forms: Sequence[Form], rows: Rows) -> list[Form]:
@@ -49,31 +52,65 @@ class _Question:
     """What a table is asked: of each aggregate, over how many rows of a file it is."""
 
     table: Table
-    aggregates: Mapping[Aggregate, str]
+    aggregates: Mapping[Aggregate, Counted]
 
     @classmethod
     def of(cls, table: Table, aggregates: Iterable[Aggregate]) -> _Question:
-        from dbt_vigil.plan.files import rows_of  # it imports sqlglot, which is slow
+        from dbt_vigil.plan.files import counted  # it imports sqlglot, which is slow
 
-        counts = {aggregate: rows_of(aggregate, table.columns) for aggregate in aggregates}
+        counts = {aggregate: counted(aggregate, table.columns) for aggregate in aggregates}
         return cls(table, {aggregate: count for aggregate, count in counts.items() if count})
 
     @property
     def query(self) -> str:
-        """One row: the values of the aggregates as SQL, in a JSON array; null where one is not known."""
-        counts = list(dict.fromkeys(self.aggregates.values()))
-        counted = ", ".join(f"{count} as count_{k}" for k, count in enumerate(counts))
-        values = ", ".join(self._value(a, f"count_{counts.index(count)}") for a, count in self.aggregates.items())
+        """One row: of each aggregate, in a JSON array, what `known` takes; null of one that is not known."""
+        counts = {count.rows: f"count_{k}" for k, count in enumerate(self.aggregates.values())}
+        counted = ", ".join(f"{count} as {name}" for count, name in counts.items())
+        values = ", ".join(
+            self._number(count, counts[count.rows]) if a.function == "count" else self._extreme(a, counts[count.rows])
+            for a, count in self.aggregates.items()
+        )
         names = {name.replace("``", "`") for name in STATISTIC.findall(counted)}
         names |= {_name(a) for a in self.aggregates if a.function != "count"}
-        return f"""\
-select case when {self.table.is_exact} then to_json(array({values})) end as found
-from (select *, {counted} from ({self.table.files(sorted(names))}) as files) as counted"""
+        files = f"select *, {counted} from ({self.table.files(sorted(names))}) as files"
+        within = [hull for a, count in self.aggregates.items() for hull in self._hull(count, counts[count.rows])]
+        if within:
+            files = f"select *, {', '.join(dict.fromkeys(within))} from ({files}) as counted"
+        return (
+            f"select case when {self.table.is_exact} then to_json(array({values})) end as found from ({files}) as files"
+        )
 
-    def _value(self, aggregate: Aggregate, count: str) -> str:
-        if aggregate.function == "count":
-            return f"case when count({count}) = count(*) then concat(coalesce(sum({count}), 0), 'L') end"
+    def _hull(self, counted: Counted, count: str) -> list[str]:
+        """The range of the files of which a count is known and not 0."""
+        if not counted.by or not self.table.pinned:
+            return []
+        bounds = {"min": "lower", "max": "upper"}
+        return [
+            f"{function}(case when {count} > 0 then {statistic(counted.by, bound)} end) over () as {count}_{bound}"
+            for function, bound in bounds.items()
+        ]
+
+    def _number(self, counted: Counted, count: str) -> str:
+        number = f"concat(coalesce(sum({count}), 0), 'L')"
+        values = f"case when count({count}) = count(*) then array({number})"
+        if self._hull(counted, count):
+            (lower, upper), low, high = (statistic(counted.by, b) for b in ("lower", "upper")), *_hull_of(count)
+            kind = self.table.columns[counted.by]
+            is_worth_it = f"sum(case when {count} is null then {ROWS} end) * {WORTH} <= sum({ROWS})"
+            # Of the files of which the count is not known no row may be within.
+            is_right = (
+                f"case when {count} is null then {upper} < {low} or {lower} > {high} "
+                f"when {count} > 0 then {lower} >= {low} and {upper} <= {high} else true end"
+            )
+            are_right = f"count_if(coalesce(not ({is_right}), true)) = 0"
+            bounds = ", ".join(_as_sql(f"max({bound})", kind) for bound in (low, high))
+            values += f" when {is_worth_it} then case when max({low}) is null and coalesce(sum({count}), 0) = 0 "
+            values += f"then array('0L', '') when {are_right} then array({number}, {bounds}) end"
+        return f"{values} end"
+
+    def _extreme(self, aggregate: Aggregate, count: str) -> str:
         column, function = _name(aggregate), aggregate.function
+        kind = self.table.columns[column]
         bound, reaches = ("lower", ">=") if function == "min" else ("upper", "<=")
         bound, nulls = (statistic(column, what) for what in (bound, "nulls"))
         # A file that counts with all of its values has the extreme that it says; no other may go beyond it.
@@ -81,23 +118,36 @@ from (select *, {counted} from ({self.table.files(sorted(names))}) as files) as 
         is_other = f"(coalesce({count} > 0, true) and not {is_whole})"
         extreme = f"{function}(case when {count} > 0 and {is_whole} then {bound} end)"
         other = f"{function}(case when {is_other} then {bound} end)"
-        is_known = f"count_if({is_other}) = 0"
-        if self.table.columns[column] in self.table.cut:
-            is_known += f" or {extreme} is not null"
-            extreme += f" {'+' if function == 'min' else '-'} interval '0.000999' second"
+        is_exact = f"count_if({is_other}) = 0"
+        reached = extreme
+        if kind in self.table.cut:
+            is_exact += f" and {extreme} is null"
+            reached += f" {'+' if function == 'min' else '-'} interval '0.000999' second"
         else:
-            is_known += f" or count_if({is_other} and {bound} is null) = 0 and {other} {reaches} {extreme}"
-        return f"case when {is_known} then {_as_sql(extreme, self.table.columns[column])} end"
+            is_exact += f" or count_if({is_other} and {bound} is null) = 0 and {other} {reaches} {extreme}"
+        value = f"case when {is_exact} then array({_as_sql(extreme, kind)})"
+        if self.table.pinned:
+            value += f" when {extreme} is not null then array({_as_sql(reached, kind)}, '')"
+        return f"{value} end"
 
-    def known(self, aggregate: Aggregate, value: str) -> Known:
-        """An aggregate that has a value, or, of a type whose bounds are cut, is not beyond it."""
-        kind = self.table.columns[_name(aggregate)] if aggregate.function != "count" else ""
-        if kind not in self.table.cut or value == _null(kind):
+    def known(self, aggregate: Aggregate, value: str, *within: str) -> Known:
+        """An aggregate that has a value, or else has more outside a range, or is not less, or not more."""
+        if not within:
             return Known(aggregate.function, value)
-        beyond = f"{aggregate.argument} {'<=' if aggregate.function == 'min' else '>='} {value}"
+        if aggregate.function == "count":
+            column = quoted(self.aggregates[aggregate].by)
+            beyond = f"({column} < {within[0]} or {column} > {within[1]})" if within[0] else "true"
+        else:
+            beyond = f"{aggregate.argument} {'<=' if aggregate.function == 'min' else '>='} {value}"
         where = f"({aggregate.where}) and {beyond}" if aggregate.where else beyond
-        scan = f"select {aggregate.function}({aggregate.argument}) from {self.table.pinned} where {where}"
-        return Known(aggregate.function, f"({scan})", reads_rows=True)
+        scan = f"(select {aggregate.function}({aggregate.argument}) from {self.table.pinned} where {where})"
+        return Known(
+            aggregate.function, f"({value} + {scan})" if aggregate.function == "count" else scan, reads_rows=True
+        )
+
+
+def _hull_of(count: str) -> tuple[str, str]:
+    return f"{count}_lower", f"{count}_upper"
 
 
 def _name(aggregate: Aggregate) -> str:
@@ -109,11 +159,7 @@ def _as_sql(value: str, kind: str) -> str:
         text = f"concat('timestamp_micros(', unix_micros({value}), 'L)')"
     else:
         text = f"""concat("cast('", cast({value} as string), "' as {kind})")"""
-    return f"coalesce({text}, '{_null(kind)}')"
-
-
-def _null(kind: str) -> str:
-    return f"cast(null as {kind})"
+    return f"coalesce({text}, 'cast(null as {kind})')"
 
 
 def _answers(questions: Sequence[_Question], rows: Rows) -> dict[Aggregate, Known]:
@@ -128,9 +174,9 @@ def _answers(questions: Sequence[_Question], rows: Rows) -> dict[Aggregate, Know
         middle = len(questions) // 2
         return _answers(questions[:middle], rows) | _answers(questions[middle:], rows) if middle else {}
     return {
-        aggregate: questions[k].known(aggregate, value)
+        aggregate: questions[k].known(aggregate, *values)
         for k, found in answers
         if found
-        for aggregate, value in zip(questions[k].aggregates, json.loads(found), strict=True)
-        if value is not None
+        for aggregate, values in zip(questions[k].aggregates, json.loads(found), strict=True)
+        if values
     }

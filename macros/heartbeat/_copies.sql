@@ -8,7 +8,7 @@
   {% endfor %}
   {% for source, tests in found.items() %}
     {% do vigil._warn(
-      'vigil: this run does not load source ' ~ source ~ '. What an earlier run has loaded is judged by: ' ~ tests | join(', ')
+      'vigil: this run does not load source ' ~ source ~ '. What an earlier run has loaded, if it is still there, is judged by: ' ~ tests | join(', ')
       ~ '. docs/duckdb-lake.md says how to avoid that.'
     ) %}
   {% endfor %}
@@ -23,9 +23,7 @@
     {% if id in graph.sources %}
       {% set source = graph.sources[id] %}
       {% set given = dict(source.meta, **source.config) %}
-      {#- A view of what is in another process' memory is an error. -#}
-      {% set is_copy = given.materialization != 'view' and 'delta_table_path' not in given %}
-      {% if given.plugin and (given.save_mode == 'ignore' or (is_copy and not loads)) %}
+      {% if given.plugin and (given.save_mode == 'ignore' or not loads) %}
         {% do found.append(source.source_name ~ '.' ~ source.name) %}
       {% endif %}
     {% elif id in graph.nodes and graph.nodes[id].config.materialized in ('view', 'ephemeral') %}

@@ -19,6 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.case_table import DEFAULT_VARS, Case, load_cases, model_sql
 from tests.engines import DuckDB, Engine, Row, Spark
+from tests.parquet_cases import ParquetCases
 from tests.profiled_cases import error_of, write_profiled_cases
 from tests.project import Project, TestResult
 from tests.spark.cluster import FORMATS, Cluster, cluster
@@ -103,7 +104,7 @@ def outcomes(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
     """The outcome of each selected case, by its id: one dbt run for all cases that share their variables."""
-    groups = grouped(selected_cases(request.session, "case", "profiled_case"))
+    groups = grouped(selected_cases(request.session, "case", "profiled_case", "parquet_case"))
     found: dict[str, Outcome] = {}
     for number, (variables, cases) in enumerate(groups.items()):
         directory = tmp_path_factory.mktemp(f"cases_{engine.name}_{number}_", numbered=False)
@@ -150,6 +151,16 @@ def stored_outcomes(
             write_case(project, case, stored)
         found |= compiled_and_asked(project, members)
     return found
+
+
+@pytest.fixture(scope="session")
+def parquet_outcomes(
+    request: pytest.FixtureRequest, outcomes: dict[str, Outcome], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[Row] | str]:
+    """What DuckDB judges each selected case in a folder of Parquet files: its rows, or the error of its query."""
+    files = ParquetCases(tmp_path_factory.mktemp("parquet"))
+    cases = selected_cases(request.session, "parquet_case")
+    return {case.id: files.rows(case, outcomes[case.id].result.compiled_sql) for case in cases}
 
 
 def selected_cases(session: pytest.Session, *parameters: str) -> list[Case]:

@@ -42,6 +42,17 @@ def test_stored_case(stored_case: Case, stored_outcomes: dict[str, list[Row] | s
     assert_expected(stored_case, found)
 
 
+@pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
+@pytest.mark.parametrize("parquet_case", load_cases(), ids=lambda case: case.id)
+def test_case_in_parquet(parquet_case: Case, parquet_outcomes: dict[str, list[Row] | str]) -> None:
+    """What a check finds in folders of Parquet files, where dbt renders each of them as `read_parquet(…)`."""
+    found = parquet_outcomes[parquet_case.id]
+    if isinstance(found, str):
+        assert re.search(parquet_case.expect["error"], found)
+        return
+    assert_expected(parquet_case, found)
+
+
 def assert_expected(case: Case, rows: list[Row]) -> None:
     assert len(rows) == len(case.expected_rows)
     by_segment = {row["segment"]: row for row in rows}

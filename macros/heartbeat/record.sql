@@ -1,4 +1,7 @@
 {% macro start_record() %}
+  {% if execute and target.type == 'duckdb' %}
+    {% do vigil._warn_of_copies() %}
+  {% endif %}
   {% if execute and vigil._flag('vigil_record', true) %}
     {#- A wrong setting stops the run before its first test. -#}
     {% do vigil._flag('vigil_strict', false) %}

@@ -263,6 +263,9 @@ def _refuse_others(nodes: Sequence[Any], manifest: Manifest) -> None:
     for node in manifest.nodes.values():
         if str(node.resource_type) == "operation" and node.package_name != "vigil":
             raise NotStored(f"package {node.package_name} has a hook")
+    for source in manifest.sources.values():
+        if "plugin" in {**source.meta, **source.config.extra}:  # dbt loads it, or warns of views that read a copy
+            raise NotStored(f"source {source.name} is of a plugin")
 
 
 def _refuse_overrides(manifest: Manifest) -> None:

@@ -348,25 +348,26 @@ def test_errors_on_a_lake(lake: Cluster, tables: Path) -> None:
     assert_errors(tables, lake.engine, errors)
 
 
+def rendered(lake: Cluster, directory: Path, check: str, table: str, as_of: datetime, **arguments: Any) -> Row:
+    """The row of a check, without dbt, which takes seconds to compile it."""
+    macros = package_macros("spark", as_of, directory / "macros")
+    relation, file_format = Relation(f"{schema_of(lake, directory)}.{table}", table), lake.engine.file_format
+    sql = macros.call(f"test_{check}", model=relation, file_format=file_format, **arguments)
+    [row] = lake.engine.rows(directory, sql)
+    return row
+
+
+def told(row: Row) -> tuple[Any, ...]:
+    return row["verdict"], row["numerator"], row["denominator"], row["detail"]
+
+
 def test_what_the_page_says_mends_a_table(lake: Cluster, tables: Path) -> None:
     """Files that were joined are measured no more, while they are still there."""
     table = f"{schema_of(lake, tables)}.parts"
-    asked = {"files": Asked("file_size", "parts", MIN_SIZE, {None: {"numerator": 2, "denominator": 3}})}
     joined = f"call lake.system.rewrite_data_files(table => '{table}', options => map('min-input-files', '2'))"
     lake.engine.rows(tables, f"optimize {table}" if lake.engine.file_format == "delta" else joined)
-    project = project_with(tables, lake.engine, asked)
-    assert_found(project, asked)
-
-
-def rendered(
-    iceberg: Cluster, directory: Path, check: str, table: str, as_of: datetime, **arguments: Any
-) -> dict[str, Any]:
-    """The row of a check, without dbt, which takes seconds to compile it."""
-    macros = package_macros("spark", as_of, directory / "macros")
-    relation = Relation(f"{schema_of(iceberg, directory)}.{table}", table)
-    sql = macros.call(f"test_{check}", model=relation, file_format="iceberg", **arguments)
-    [row] = iceberg.engine.rows(directory, sql)
-    return row
+    row = rendered(lake, tables, "file_size", "parts", datetime.now(timezone.utc), **MIN_SIZE)
+    assert (row["numerator"], row["denominator"]) == (2, 3)
 
 
 @pytest.mark.iceberg
@@ -402,23 +403,24 @@ def test_snapshots(iceberg: Cluster, tmp_path: Path) -> None:
     assert (told(row), row["value"]) == (("pass", 0, 2, None), 0), "a tag and the table itself keep theirs"
 
 
-def told(row: Row) -> tuple[Any, ...]:
-    return row["verdict"], row["numerator"], row["denominator"], row["detail"]
-
-
 @pytest.mark.iceberg
-def test_bytes_that_are_in_no_partition_yet(iceberg: Cluster, tmp_path: Path) -> None:
+def test_a_table_that_changed(iceberg: Cluster, tmp_path: Path) -> None:
+    """What was written before it had partitions is in none, and what marks rows as deleted is no data."""
     schema, run = schema_of(iceberg, tmp_path), iceberg.engine.rows
     for statement in (
         f"create schema {schema}",
-        f"create table {schema}.evolved (id int, g string) using iceberg",
+        f"create table {schema}.evolved (id int, g string) using iceberg "
+        "tblproperties ('write.delete.mode'='merge-on-read')",
         f"insert into {schema}.evolved select /*+ coalesce(1) */ id, 'a' from range(1000)",
         f"alter table {schema}.evolved add partition field g",
         f"insert into {schema}.evolved values (1, 'a')",
     ):
         run(tmp_path, statement)
-    of = sizes(folder_of(iceberg, "evolved", tmp_path))
-    row = rendered(iceberg, tmp_path, "unpartitioned_growth", "evolved", datetime.now(timezone.utc), max_size="1 KB")
+    of, now = sizes(folder_of(iceberg, "evolved", tmp_path)), datetime.now(timezone.utc)
+    run(tmp_path, f"delete from {schema}.evolved where id = 5")
+    assert run(tmp_path, f"select count(*) as n from {schema}.evolved.files") == [{"n": 3}]
+    assert rendered(iceberg, tmp_path, "file_size", "evolved", now)["denominator"] == 2
+    row = rendered(iceberg, tmp_path, "unpartitioned_growth", "evolved", now, max_size="1 KB")
     assert (row["verdict"], row["value"]) == ("fail", sum(of[""]))
     assert row["denominator"] == sum(of[""]) + sum(of["a"])
 

@@ -12,7 +12,7 @@ with kept as (
 
 aged as (
   {#- A table that is written once a month has one snapshot of a month ago, which is needed until the next. #}
-  select case when is_named or replaced_at is null then 0 else greatest({{ vigil.seconds_until('replaced_at', vigil.as_of()) }}, 0) end as age
+  select case when is_named then 0 else {{ vigil.seconds_until('replaced_at', vigil.as_of()) }} end as age
   from kept
 ),
 

@@ -26,7 +26,6 @@ from tests.engines import DuckDB, Spark
 from tests.project import REPO, Project
 
 NEW_YORK = {"vigil_timezone": "America/New_York"}
-DELTA = {"vigil_file_format": "delta"}
 # The clocks of New York change on two of these days. None: variable vigil_as_of is not given.
 MOMENTS = (None, "2013-03-10T07:30:00Z", "2024-11-03T05:40:12.345678Z")
 
@@ -81,7 +80,7 @@ FILES = [
     _case("partitions", "partition_skew", {"files": "it's/*.parquet", "file_format": "iceberg", "partition_by": "x"}),
     _case("rows", "partition_skew", {"files": "a", "file_format": "parquet", "partition_by": "x", "measure": "rows"}),
     _case("growth", "unpartitioned_growth", {"files": "a", "file_format": "iceberg"}),
-    _case("growth_of_files", "unpartitioned_growth", {"files": "a", "max_size": "1 GB"}, vars=DELTA),
+    _case("growth_of_files", "unpartitioned_growth", {"files": "a", "file_format": "delta", "max_size": "1 GB"}),
 ]
 REFUSED = [
     _case("of_the_start", "orphan_rate", {**ORPHANS, "to_where": "id > {{ run_started_at.timestamp() }}"}),

@@ -23,6 +23,8 @@ ALLOWED = {"column_name": "x", "values": ["a", "b"]}
 LITERALS = "Accepted: a list of texts, of numbers, or of true and false; dates as texts"
 FUTURE = {"timestamp_column": "t"}
 SLOTS = {"timestamp_column": "t"}
+FILES = {"files": "orders/*.parquet"}
+SKEW = FILES | {"partition_by": "day"}
 UPDATES = {"column_name": "x", "key": "id", "sequence_column": "lsn"}
 SIZE = "Accepted: a number and a unit: B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 10 GB"
 TREND = {"column_name": "x", "timestamp_column": "t", "window": "15 minutes", "max_slope": 5}
@@ -343,6 +345,25 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
     ("allowed_values", ALLOWED, "nulls", "fail", "`nulls` is 'fail'. Accepted: exclude, allow, forbid"),
     ("allowed_values", ALLOWED, "max_rate", 2, "`max_rate` is 2. Accepted: a number from 0 to 1"),
     ("allowed_values", ALLOWED, "window", "1 day", "`timestamp_column` is missing. Accepted: a column name"),
+    ("file_size", FILES, "min_size", "100", f"`min_size` is '100'. {SIZE}"),
+    ("file_size", FILES, "min_size", "-1 MB", f"`min_size` is '-1 MB'. {SIZE}"),
+    ("file_size", FILES, "max_rate", -0.1, "`max_rate` is -0.1. Accepted: a number from 0 to 1"),
+    ("file_size", FILES, "group_by", [], "`group_by` is []. Accepted: a column name, or a list of them"),
+    ("file_size", FILES, "file_format", "orc", "`file_format` is 'orc'. Accepted: delta, iceberg, parquet"),
+    ("file_size", FILES, "files", ["a", "b"], "`files` is ['a', 'b']. Accepted: the path of Parquet files"),
+    ("file_size", FILES, "files", " ", "`files` is ' '. Accepted: the path of Parquet files"),
+    ("file_size", FILES, "on_no_data", "warn", "`on_no_data` is 'warn'. Accepted: fail, pass"),
+    ("file_size", FILES, "window", "1 day", "`window` is not an argument of this check. Accepted: min_size, max_rate"),
+    ("partition_skew", SKEW, "partition_by", None, "`partition_by` is missing. Accepted: a column name, or a list"),
+    ("partition_skew", SKEW, "measure", "files", "`measure` is 'files'. Accepted: bytes, rows"),
+    ("partition_skew", SKEW, "max_ratio", 0.5, "`max_ratio` is 0.5. Accepted: a number of at least 1"),
+    ("partition_skew", SKEW, "group_by", "day", "`group_by` is not an argument of this check. Accepted: partition_by"),
+    ("unpartitioned_growth", FILES, "max_size", "a lot", f"`max_size` is 'a lot'. {SIZE}"),
+    ("unpartitioned_growth", FILES, "column_name", "x", "it stands under a table, not under a column"),
+    ("snapshot_age", {}, "max_age", "0 days", "`max_age` is '0 days'. Accepted: a number above 0 and a unit: "),
+    ("snapshot_age", {}, "max_snapshots", 0, "`max_snapshots` is 0. Accepted: a whole number from 1 to "),
+    ("snapshot_age", {}, "file_format", "hudi", "`file_format` is 'hudi'. Accepted: delta, iceberg, parquet"),
+    ("snapshot_age", {}, "files", "a", "`files` is not an argument of this check. Accepted: max_age, max_snapshots"),
     ("trend", TREND, "column_name", None, "`column_name` is missing. Accepted: a column name"),
     ("trend", TREND, "timestamp_column", None, "`timestamp_column` is missing. Accepted: a column name"),
     ("trend", TREND, "window", None, "`window` is missing. Accepted: a number above 0 and a unit: "),
@@ -410,6 +431,10 @@ def test_wrong_argument(
         ("future_rate", FUTURE),
         ("replication_slot_lag", SLOTS),
         ("null_on_update_rate", UPDATES),
+        ("file_size", FILES),
+        ("partition_skew", SKEW),
+        ("unpartitioned_growth", FILES),
+        ("snapshot_age", {}),
         ("row_count_ratio", RATIO),
         ("orphan_rate", ORPHANS),
         ("psi", PSI),
@@ -436,10 +461,12 @@ def test_right_arguments(project: Project, check: str, right: dict[str, Any]) ->
         ("vigil_as_of", "0001-01-01", "an ISO 8601 date or time"),
         ("vigil_timezone", "Mars/Olympus", "an IANA name"),
         ("vigil_on_no_data", "ignore", "fail, pass"),
+        ("vigil_file_format", "orc", "delta, iceberg, parquet"),
     ],
 )
 def test_wrong_variable(project: Project, variable: str, given: str, accepted: str) -> None:
-    error = parse(project, "freshness", FRESHNESS, "--vars", f"{{{variable}: '{given}'}}")
+    check, right = ("file_size", FILES) if variable == "vigil_file_format" else ("freshness", FRESHNESS)
+    error = parse(project, check, right, "--vars", f"{{{variable}: '{given}'}}")
     assert f"`{variable}`" in error
     assert given in error
     assert accepted in error

@@ -74,6 +74,14 @@ OTHERS = [
     _case("a_variable", "null_rate", {"column_name": "x", "max_rate": "{{ var('rate', 0.25) }}", **WINDOWED}),
     _case("where", "null_rate", {"column_name": "x", **WINDOWED}, config={"where": "x > 1"}, vars=NEW_YORK),
 ]  # fmt: skip
+FILES = [
+    _case("files", "file_size", {"files": "a/*.parquet", "file_format": "delta", "group_by": ["t", "x"]}),
+    _case("files_of_a_table", "file_size", {"files": "a/*.parquet", "file_format": "iceberg"}),
+    _case("partitions", "partition_skew", {"files": "it's/*.parquet", "file_format": "iceberg", "partition_by": "x"}),
+    _case("rows", "partition_skew", {"files": "a", "file_format": "parquet", "partition_by": "x", "measure": "rows"}),
+    _case("growth", "unpartitioned_growth", {"files": "a", "file_format": "iceberg"}),
+    _case("growth_of_files", "unpartitioned_growth", {"files": "a", "file_format": "delta", "max_size": "1 GB"}),
+]
 REFUSED = [
     _case("of_the_start", "orphan_rate", {**ORPHANS, "to_where": "id > {{ run_started_at.timestamp() }}"}),
     _case("of_as_of", "orphan_rate", {**ORPHANS, "to_where": "id > '{{ var('vigil_as_of', 1) }}'"}),
@@ -134,7 +142,7 @@ def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     engine = DuckDB() if request.param == "duckdb" else object.__new__(Spark)
     variables = {name: value for name, value in DEFAULT_VARS.items() if name != "vigil_as_of"}
     project = Project(tmp_path_factory.mktemp(f"macros_{engine.name}"), engine, variables)
-    cases = {case.id: case for case in [*CASES, *PERIODS, *OTHERS, *REFUSED]}
+    cases = {case.id: case for case in [*CASES, *PERIODS, *OTHERS, *FILES, *REFUSED]}
     for case in cases.values():
         write_case(project, case)
     project.write("models/parents.sql", "select 1 as id, true as active")
@@ -200,7 +208,7 @@ def _macros(compiled: Compiled, variables: dict[str, Any], cache: Path) -> Packa
     )
 
 
-@pytest.mark.parametrize("case", [*CASES, *PERIODS, *OTHERS], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [*CASES, *PERIODS, *OTHERS, *FILES], ids=lambda case: case.id)
 def test_the_text_is_that_of_dbt(case: Case, compiled: Compiled, cache: Path) -> None:
     for moment in MOMENTS:
         macros = _macros(compiled, _variables(case, moment), cache)

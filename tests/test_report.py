@@ -75,6 +75,24 @@ def measurement(
             measurement("null_on_update_rate", 0.5, 1, 2, upper=0),
             "nulls after an update 50% (1 of 2 updates of a value), at most 0%",
         ),
+        (
+            measurement("file_size", 0.75, 3, 4, upper=0.5, segment="2013-02-09"),
+            "share of small files 75% in 2013-02-09 (3 of 4 files), at most 50%",
+        ),
+        (measurement("file_size", None, 0, 0, upper=0.5), "no data: no files with rows, at most 50%"),
+        (
+            measurement("partition_skew", 7.5, 7500, 1000, upper=5),
+            "largest partition 7.5 times the median (7,500 against 1,000 in the median partition), at most 5",
+        ),
+        (
+            measurement("unpartitioned_growth", 1.5e12, 1.5e12, 2e12, upper=1e12),
+            "in no partition 1500 GB (of 2000 GB), at most 1000 GB",
+        ),
+        (
+            measurement("snapshot_age", 864000, 1, 3, upper=604800),
+            "oldest snapshot 10 d past its replacement (1 of 3 snapshots above it), at most 7 d",
+        ),
+        (measurement("snapshot_age", None, 0, 0, upper=604800), "no data: no snapshots, at most 7 d"),
         (measurement("psi", 0.2000004, 900, 3600, upper=0.2), "PSI 0.2000004 (900 rows against 3,600), at most 0.2"),
         (measurement("psi", None, 9, 36, upper=0.2), "no data: too few values, in 9 rows against 36, at most 0.2"),
         (

@@ -78,12 +78,15 @@ from verdicts
 {% macro _segment_text(group_by) -%}
   {#- An empty table has one row, without a segment. -#}
   {%- if group_by -%}
-    case when segments.one = 1 then
-    {%- for _ in group_by %}
-      coalesce(cast(segments.group_by_{{ loop.index }} as {{ dbt.type_string() }}), 'null'){{ " || ', ' || " if not loop.last }}
-    {%- endfor %}
-    end
+    case when segments.one = 1 then {{ vigil._values_text('segments.', group_by) }} end
   {%- else -%}
     cast(null as {{ dbt.type_string() }})
   {%- endif -%}
+{%- endmacro %}
+
+
+{% macro _values_text(of, group_by) -%}
+  {%- for _ in group_by -%}
+    coalesce(cast({{ of }}group_by_{{ loop.index }} as {{ dbt.type_string() }}), 'null'){{ " || ', ' || " if not loop.last }}
+  {%- endfor -%}
 {%- endmacro %}

@@ -38,6 +38,10 @@ class Relation:
     def __str__(self) -> str:
         return self.text
 
+    def render(self) -> str:
+        """Its name, also where dbt limits its rows."""
+        return self.text
+
 
 class PackageMacros:
     """The macros of the package, rendered without dbt."""

@@ -107,6 +107,10 @@ def why(m: Measurement) -> str:
         "mean_change": (f"{_short(m.numerator)} against {_short(m.denominator)}", "no values on one side"),
         "range_change": (f"{_short(m.numerator)} beyond a range of {_short(m.denominator)}", "no values on one side"),
         "trend": ("", "too few points"),
+        "file_size": (f"{rows} of {of} files", "no files with rows"),
+        "partition_skew": (f"{rows} against {of} in the median partition", "no files with rows"),
+        "unpartitioned_growth": (f"of {_size(m.denominator)}", "no files with rows"),
+        "snapshot_age": (f"{rows} of {of} snapshots above it", "no snapshots"),
     }.get(m.check_name, (f"{rows} of {of}", f"{rows} of {of}"))
     return measured_from if _was_measured(m) else unmeasured
 
@@ -128,16 +132,22 @@ _SUBJECTS = {
     "mean_change": ("mean", " times the baseline's"),
     "range_change": ("beyond the baseline's range by", " of it"),
     "trend": ("slope", ""),
+    "file_size": ("share of small files", ""),
+    "partition_skew": ("largest partition", " times the median"),
+    "unpartitioned_growth": ("in no partition", ""),
+    "snapshot_age": ("oldest snapshot", " past its replacement"),
 }
 
 
 _SHARES = (
     "future_rate", "null_rate", "null_on_update_rate", "orphan_rate", "allowed_values", "new_values",
-    "null_rate_change", "cardinality_change", "range_change",
+    "null_rate_change", "cardinality_change", "range_change", "file_size",
 )  # fmt: skip
 """Checks whose values are written as percentages."""
-_SIZES = ("replication_slot_lag",)
+_SIZES = ("replication_slot_lag", "unpartitioned_growth")
 """Checks whose values are bytes."""
+_AGES = ("freshness", "snapshot_age")
+"""Checks whose values are seconds."""
 
 
 def _in_future(m: Measurement) -> str:
@@ -150,7 +160,7 @@ def _was_measured(m: Measurement) -> bool:
 
 def _candidates(check_name: str, value: Decimal) -> Iterator[tuple[str, Decimal]]:
     """Write a value in ever more detail, each with the number that a reader takes it for."""
-    if check_name == "freshness":
+    if check_name in _AGES:
         for step in (60, 1):
             shown = Decimal(round(value / step) * step)
             yield _duration(shown), shown
@@ -162,7 +172,7 @@ def _candidates(check_name: str, value: Decimal) -> Iterator[tuple[str, Decimal]
 
 
 def _exact(check_name: str, value: Decimal) -> str:
-    if check_name == "freshness":
+    if check_name in _AGES:
         return _duration(value)
     scale, unit = _unit(check_name)
     return f"{_plain(value * scale)}{unit}"
@@ -192,6 +202,10 @@ def _duration(seconds: Decimal) -> str:
 
 def _share(number: float) -> str:
     return f"{_plain(Decimal(repr(round(number * 100, 2))))}%"
+
+
+def _size(number: float) -> str:
+    return f"{_short(number / 1e9)} GB"
 
 
 def _short(number: float) -> str:

@@ -86,6 +86,12 @@ def lake(request: pytest.FixtureRequest) -> Cluster:
     return started
 
 
+def only(table_format: str) -> pytest.MarkDecorator:
+    """For tests with a `lake` of one format."""
+    given = pytest.param(table_format, marks=getattr(pytest.mark, table_format))
+    return pytest.mark.parametrize("lake", [given], indirect=True)
+
+
 @pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
     return engine_of(request)

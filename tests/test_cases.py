@@ -17,8 +17,8 @@ CONTRACT = [
     "detail",
 ]  # fmt: skip
 
-# All of them take a cluster minutes: `make test-lakes` has them judged, `make test` every fourth.
-STORED_CASES = load_cases()[:: 1 if os.environ.get("VIGIL_ALL_CASES") else 4]
+# All of them take a cluster minutes: `make test-lakes` has them judged, `make test` every eighth.
+STORED_CASES = load_cases()[:: 1 if os.environ.get("VIGIL_ALL_CASES") else 8]
 
 
 @pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.id)

@@ -7,9 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from tests import killing
+from tests.conftest import only
 from tests.shop import Shop
 from tests.spark.cluster import Cluster, tasks
 
@@ -18,7 +17,7 @@ ROWS = "select id, if(id % 1000 = 0, null, id) as amount from range(0, 2000000, 
 SLOW = "select 1 as x from range(0, 1500000000, 1, 2) where sqrt(id) < 0"
 
 
-@pytest.mark.parametrize("lake", [pytest.param("delta", marks=pytest.mark.delta)], indirect=True)
+@only("delta")
 def test_a_worker_killed_in_the_middle_of_a_suite_costs_no_verdict_and_no_heartbeat(
     lake: Cluster, tmp_path: Path
 ) -> None:

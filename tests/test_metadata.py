@@ -22,6 +22,7 @@ from dbt_vigil.macros import Relation
 from dbt_vigil.plan import CompiledTest, Finding, Form, assembled, delta, findings, iceberg, metadata
 from dbt_vigil.plan.metadata import known_by_metadata
 from dbt_vigil.plan.reading import read
+from tests.conftest import only
 from tests.project import Project, package_macros
 from tests.spark.cluster import Cluster
 from tests.spark.histories import AS_OF, History, draw_history, drawn_tests
@@ -72,13 +73,6 @@ def all_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (delta, iceberg):
         monkeypatch.setattr(module, "LARGE", 0)
     monkeypatch.setattr(metadata, "WORTH", 1)
-
-
-def only(*formats: str) -> pytest.MarkDecorator:
-    """For tests of what one format has."""
-    return pytest.mark.parametrize(
-        "lake", [pytest.param(f, marks=getattr(pytest.mark, f)) for f in formats], indirect=True
-    )
 
 
 @pytest.mark.parametrize("start", range(0, HISTORIES, TOGETHER))

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from dbt_vigil.cli import main
 from dbt_vigil.macros import Relation
+from tests.conftest import only
 from tests.engines import DuckDB, Engine, Row
 from tests.project import Project, package_macros
 from tests.spark.cluster import Cluster
@@ -370,13 +371,13 @@ def test_what_the_page_says_mends_a_table(lake: Cluster, tables: Path) -> None:
     assert (row["numerator"], row["denominator"]) == (2, 3)
 
 
-@pytest.mark.iceberg
-def test_snapshots(iceberg: Cluster, tmp_path: Path) -> None:
-    schema = schema_of(iceberg, tmp_path)
+@only("iceberg")
+def test_snapshots(lake: Cluster, tmp_path: Path) -> None:
+    schema = schema_of(lake, tmp_path)
 
     def run(*statements: str) -> datetime:
         for statement in statements:
-            iceberg.engine.rows(tmp_path, statement)
+            lake.engine.rows(tmp_path, statement)
         return datetime.now(timezone.utc)
 
     insert = f"insert into {schema}.kept values (1)"
@@ -387,7 +388,7 @@ def test_snapshots(iceberg: Cluster, tmp_path: Path) -> None:
     as_of = (after + timedelta(days=10)).replace(microsecond=0)
 
     def judged(as_of: datetime, table: str = "kept", **arguments: Any) -> Row:
-        return rendered(iceberg, tmp_path, "snapshot_age", table, as_of, **arguments)
+        return rendered(lake, tmp_path, "snapshot_age", table, as_of, **arguments)
 
     row = judged(as_of)
     assert before < as_of - timedelta(seconds=row["value"]) < after, "when the first snapshot was replaced"
@@ -403,10 +404,10 @@ def test_snapshots(iceberg: Cluster, tmp_path: Path) -> None:
     assert (told(row), row["value"]) == (("pass", 0, 2, None), 0), "a tag and the table itself keep theirs"
 
 
-@pytest.mark.iceberg
-def test_a_table_that_changed(iceberg: Cluster, tmp_path: Path) -> None:
+@only("iceberg")
+def test_a_table_that_changed(lake: Cluster, tmp_path: Path) -> None:
     """What was written before it had partitions is in none, and what marks rows as deleted is no data."""
-    schema, run = schema_of(iceberg, tmp_path), iceberg.engine.rows
+    schema, run = schema_of(lake, tmp_path), lake.engine.rows
     for statement in (
         f"create schema {schema}",
         f"create table {schema}.evolved (id int, g string) using iceberg "
@@ -416,11 +417,11 @@ def test_a_table_that_changed(iceberg: Cluster, tmp_path: Path) -> None:
         f"insert into {schema}.evolved values (1, 'a')",
     ):
         run(tmp_path, statement)
-    of, now = sizes(folder_of(iceberg, "evolved", tmp_path)), datetime.now(timezone.utc)
+    of, now = sizes(folder_of(lake, "evolved", tmp_path)), datetime.now(timezone.utc)
     run(tmp_path, f"delete from {schema}.evolved where id = 5")
     assert run(tmp_path, f"select count(*) as n from {schema}.evolved.files") == [{"n": 3}]
-    assert rendered(iceberg, tmp_path, "file_size", "evolved", now)["denominator"] == 2
-    row = rendered(iceberg, tmp_path, "unpartitioned_growth", "evolved", now, max_size="1 KB")
+    assert rendered(lake, tmp_path, "file_size", "evolved", now)["denominator"] == 2
+    row = rendered(lake, tmp_path, "unpartitioned_growth", "evolved", now, max_size="1 KB")
     assert (row["verdict"], row["value"]) == ("fail", sum(of[""]))
     assert row["denominator"] == sum(of[""]) + sum(of["a"])
 

@@ -8,10 +8,10 @@ RUFF_CONFIG = --config python/pyproject.toml
 # dbt starts twice as fast from compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-suites test-lakes test-writers spark-up spark-down lint lock bench-faults clean
+.PHONY: help demo test test-fast test-suites test-all-cases test-writers spark-up spark-down lint lock bench-faults clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/demo ## Run the checks over the flights of 2013 on DuckDB, and print what each one measured
 	@$(BIN)/python -m dbt_vigil.demo
@@ -25,8 +25,8 @@ test-fast: .venv/full ## Run the tests on DuckDB only
 test-suites: .venv/java ## Compare vigil test with dbt test on 3,000 random suites, or as many as SUITES says
 	@VIGIL_SUITES=$(or $(SUITES),3000) $(PYTEST) tests/test_same_verdicts.py tests/plan/test_equal_answers.py
 
-test-lakes: .venv/java ## Judge every case in tables of Delta and of Iceberg, on clusters of Spark
-	@VIGIL_ALL_CASES=1 $(PYTEST) tests/test_cases.py -m "delta or iceberg"
+test-all-cases: .venv/java ## Judge every case on Spark, from profiles too, and in tables of Delta and of Iceberg on clusters
+	@VIGIL_ALL_CASES=1 $(PYTEST) tests/test_cases.py -m "spark or delta or iceberg"
 
 test-writers: .venv/java ## Let eight processes write 50 runs each into one record in Delta, and into one in Iceberg
 	@VIGIL_RUNS=50 $(PYTEST) tests/test_maintain.py -m "delta or iceberg"

@@ -110,7 +110,7 @@ def outcomes(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
     """The outcome of each selected case, by its id: one dbt run for all cases that share their variables."""
-    groups = grouped(selected_cases(request.session, "case", "profiled_case", "parquet_case"))
+    groups = grouped(selected_cases(request.session, engine, "case", "profiled_case", "parquet_case"))
     found: dict[str, Outcome] = {}
     for number, (variables, cases) in enumerate(groups.items()):
         directory = tmp_path_factory.mktemp(f"cases_{engine.name}_{number}_", numbered=False)
@@ -128,7 +128,7 @@ def profiled_outcomes(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[Row] | str]:
     """What each selected case is judged from a profile: its rows, or the error of its query."""
-    groups = grouped(selected_cases(request.session, "profiled_case"))
+    groups = grouped(selected_cases(request.session, engine, "profiled_case"))
     found: dict[str, list[Row] | str] = {}
     for number, (variables, cases) in enumerate(groups.items()):
         directory = tmp_path_factory.mktemp(f"profiled_{engine.name}_{number}_", numbered=False)
@@ -147,7 +147,7 @@ def stored_outcomes(
 ) -> dict[str, list[Row] | str]:
     """What each selected case is judged in a table of Delta or Iceberg: its rows, or the error of its query."""
     engine = lake.engine
-    cases = selected_cases(request.session, "stored_case")
+    cases = selected_cases(request.session, engine, "stored_case")
     stored = StoredCases(Project(tmp_path_factory.mktemp(f"stored_{engine.name}", numbered=False), engine), cases)
     found: dict[str, list[Row] | str] = {}
     for number, (variables, members) in enumerate(grouped(cases).items()):
@@ -161,17 +161,20 @@ def stored_outcomes(
 
 @pytest.fixture(scope="session")
 def parquet_outcomes(
-    request: pytest.FixtureRequest, outcomes: dict[str, Outcome], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    engine: Engine,
+    outcomes: dict[str, Outcome],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[Row] | str]:
     """What DuckDB judges each selected case in a folder of Parquet files: its rows, or the error of its query."""
     files = ParquetCases(tmp_path_factory.mktemp("parquet"))
-    cases = selected_cases(request.session, "parquet_case")
+    cases = selected_cases(request.session, engine, "parquet_case")
     return {case.id: files.rows(case, outcomes[case.id].result.compiled_sql) for case in cases}
 
 
-def selected_cases(session: pytest.Session, *parameters: str) -> list[Case]:
-    """The cases that a test of this session has as one of the parameters."""
-    given = [_parameters(item) for item in session.items]
+def selected_cases(session: pytest.Session, engine: Engine, *parameters: str) -> list[Case]:
+    """The cases that a test of this session and of an engine has as one of the parameters."""
+    given = [of for item in session.items if engine.name in (of := _parameters(item)).values()]
     selected = {case.id for of in given for name in parameters if (case := of.get(name))}
     return [case for case in load_cases() if case.id in selected]
 

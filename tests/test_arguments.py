@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from dbt_vigil.macros import PackageMacros, Relation
+from dbt_vigil.project import VigilError
 from tests.engines import DuckDB
-from tests.project import Project
+from tests.project import Project, package_macros
 
+TYPO = "{{ typo }}"
+SUBJECT = Relation("subject", "subject")
 NULL_RATE = {"column_name": "x"}
 FRESHNESS = {"timestamp_column": "t", "max_age": "1 hour"}
 RATIO = {"timestamp_column": "t"}
@@ -26,7 +30,7 @@ SLOTS = {"timestamp_column": "t"}
 FILES = {"files": "orders/*.parquet"}
 SKEW = FILES | {"partition_by": "day"}
 UPDATES = {"column_name": "x", "key": "id", "sequence_column": "lsn"}
-SIZE = "Accepted: a number and a unit: B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 10 GB"
+SIZE = "Accepted: a number above 0 and a unit: B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 10 GB"
 TREND = {"column_name": "x", "timestamp_column": "t", "window": "15 minutes", "max_slope": 5}
 VOLUME = {"timestamp_column": "t"}
 
@@ -137,7 +141,7 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
         "null_rate",
         NULL_RATE,
         "group_by",
-        "{{ typo }}",
+        TYPO,
         "`group_by` is missing. Accepted: a column name, or a list of them",
     ),
     (
@@ -161,7 +165,7 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
     ("null_on_update_rate", UPDATES, "updates", "u", f"`updates` is 'u'. {LITERALS}"),
     ("orphan_rate", ORPHANS, "to_where", False, "`to_where` is False. Accepted: a condition in SQL"),
     ("orphan_rate", ORPHANS, "to_where", " ", "`to_where` is ' '. Accepted: a condition in SQL"),
-    ("orphan_rate", ORPHANS, "to_where", "{{ typo }}", "`to_where` is missing. Accepted: a condition in SQL"),
+    ("orphan_rate", ORPHANS, "to_where", TYPO, "`to_where` is missing. Accepted: a condition in SQL"),
     (
         "psi",
         {**PSI, "timestamp_column": None},
@@ -345,6 +349,7 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
     ("allowed_values", ALLOWED, "nulls", "fail", "`nulls` is 'fail'. Accepted: exclude, allow, forbid"),
     ("allowed_values", ALLOWED, "max_rate", 2, "`max_rate` is 2. Accepted: a number from 0 to 1"),
     ("allowed_values", ALLOWED, "window", "1 day", "`timestamp_column` is missing. Accepted: a column name"),
+    ("file_size", FILES, "min_size", "0 MB", f"`min_size` is '0 MB'. {SIZE}"),
     ("file_size", FILES, "min_size", "100", f"`min_size` is '100'. {SIZE}"),
     ("file_size", FILES, "min_size", "-1 MB", f"`min_size` is '-1 MB'. {SIZE}"),
     ("file_size", FILES, "max_rate", -0.1, "`max_rate` is -0.1. Accepted: a number from 0 to 1"),
@@ -405,6 +410,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.fixture(scope="module")
+def macros(tmp_path_factory: pytest.TempPathFactory) -> PackageMacros:
+    return package_macros("duckdb", datetime.date(2013, 2, 10), tmp_path_factory.mktemp("macros"))
+
+
+def rendered(arguments: dict[str, Any]) -> dict[str, Any]:
+    """What dbt hands to a check."""
+    return {
+        key: SUBJECT if value == "ref('subject')" else value for key, value in arguments.items() if value is not None
+    }
+
+
 def parse(project: Project, check: str, arguments: dict[str, Any], *flags: str) -> str:
     """The error of `dbt parse` for a test with these arguments, or nothing."""
     test = {f"vigil.{check}": {"name": "the_test", "arguments": arguments}}
@@ -413,10 +430,24 @@ def parse(project: Project, check: str, arguments: dict[str, Any], *flags: str) 
     return "" if result.success else str(result.exception)
 
 
-@pytest.mark.parametrize(("check", "right", "argument", "given", "says"), WRONG)
+@pytest.mark.parametrize(("check", "right", "argument", "given", "says"), [w for w in WRONG if w[3] != TYPO])
 def test_wrong_argument(
+    macros: PackageMacros, check: str, right: dict[str, Any], argument: str, given: Any, says: str
+) -> None:
+    with pytest.raises(VigilError) as error:
+        macros.call(f"test_{check}", model=SUBJECT, **rendered(right | {argument: given}))
+    assert "vigil: in test `" in str(error.value)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("check", "right", "argument", "given", "says"),
+    [*{wrong[0]: wrong for wrong in WRONG}.values(), *(wrong for wrong in WRONG if wrong[3] == TYPO)],
+)
+def test_wrong_argument_in_dbt(
     project: Project, check: str, right: dict[str, Any], argument: str, given: Any, says: str
 ) -> None:
+    """One of each check, and what dbt renders: it stops at the first error, after a second."""
     arguments = {key: value for key, value in (right | {argument: given}).items() if value is not None}
     error = parse(project, check, arguments)
     assert "vigil: in test `the_test`, " in error

@@ -17,8 +17,10 @@ CONTRACT = [
     "detail",
 ]  # fmt: skip
 
-# All of them take a cluster minutes: `make test-lakes` has them judged, `make test` every eighth.
-STORED_CASES = load_cases()[:: 1 if os.environ.get("VIGIL_ALL_CASES") else 8]
+# All of them take Spark minutes: `make test-all-cases` has them judged, `make test` some.
+ALL = bool(os.environ.get("VIGIL_ALL_CASES"))
+STORED_CASES = load_cases()[:: 1 if ALL else 8]
+PROFILED_CASES = [case for case in load_cases() if case.check in CHECKS and not why_not(case)]
 
 
 @pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.id)
@@ -67,9 +69,15 @@ def assert_expected(case: Case, rows: list[Row]) -> None:
 
 
 @pytest.mark.parametrize(
-    "profiled_case",
-    [case for case in load_cases() if case.check in CHECKS and not why_not(case)],
-    ids=lambda case: case.id,
+    ("engine", "profiled_case"),
+    [
+        *(pytest.param("duckdb", case, id=f"duckdb-{case.id}") for case in PROFILED_CASES),
+        *(
+            pytest.param("spark", case, id=f"spark-{case.id}", marks=pytest.mark.spark)
+            for case in PROFILED_CASES[:: 1 if ALL else 2]
+        ),
+    ],
+    indirect=["engine"],
 )
 def test_case_from_a_profile(
     profiled_case: Case, outcomes: dict[str, Outcome], profiled_outcomes: dict[str, list[Row] | str]

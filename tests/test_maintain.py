@@ -111,7 +111,7 @@ def files(engine: Engine, shop: Shop) -> int:
     return int(engine.rows(shop.directory, f"select count(*) as n from {table}.files")[0]["n"])
 
 
-def test_eight_processes_write_while_the_record_is_maintained(lake: Cluster, tmp_path: Path) -> None:
+def test_processes_write_while_the_record_is_maintained(lake: Cluster, tmp_path: Path) -> None:
     shop, engine = Shop(tmp_path, {"one": {}}, engine=lake.engine), lake.engine
     assert shop.vigil("build").code == 0
     write_history(engine, tmp_path, str(engine.profile(tmp_path)["schema"]), datetime.now(timezone.utc), seed=1)

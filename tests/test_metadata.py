@@ -1,6 +1,6 @@
 """What the metadata of tables in Iceberg and Delta answer is what a scan answers: random histories of tables.
 
-VIGIL_HISTORIES=200 draws as many of each format instead of 2.
+VIGIL_HISTORIES=200 draws as many of each format instead of 1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.spark.cluster import Cluster
 from tests.spark.histories import AS_OF, History, draw_history, drawn_tests
 from tests.spark.server import ThriftServer
 
-HISTORIES = int(os.environ.get("VIGIL_HISTORIES", "2"))
+HISTORIES = int(os.environ.get("VIGIL_HISTORIES", "1"))
 TOGETHER = 8
 """Histories whose tests are planned at once."""
 TESTS = 20

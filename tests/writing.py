@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 from dbt_vigil.cli import main
 
-PROCESSES = 8
-# `make test-writers` sets it to 50.
+# `make test-writers` lets eight run 50 times each.
 RUNS = int(os.environ.get("VIGIL_RUNS", "1"))
+PROCESSES = 8 if RUNS > 1 else 4
 
 
 def start_writers(directory: Path, runs: int) -> list[subprocess.Popen[str]]:

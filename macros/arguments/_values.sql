@@ -71,11 +71,14 @@
 
 
 {% macro _size(argument, value) %}
-  {#- Bytes. -#}
+  {#- Bytes, at least one. -#}
   {% set parts = modules.re.match('^([0-9]+(?:[.][0-9]+)?) ?(B|[kKMGT]B|[KMGT]iB)$', value | string | trim) %}
-  {% if not parts %}{% do vigil._invalid(argument, value, 'a number and a unit: B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 10 GB') %}{% endif %}
-  {% set unit = parts.group(2) | upper %}
-  {{ return((parts.group(1) | float * (1024 if 'I' in unit else 1000) ** 'BKMGT'.index(unit[0])) | int) }}
+  {% set unit = parts.group(2) | upper if parts else 'B' %}
+  {% set bytes = (parts.group(1) | float * (1024 if 'I' in unit else 1000) ** 'BKMGT'.index(unit[0])) | int if parts else 0 %}
+  {% if not bytes %}
+    {% do vigil._invalid(argument, value, 'a number above 0 and a unit: B, KB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 10 GB') %}
+  {% endif %}
+  {{ return(bytes) }}
 {% endmacro %}
 
 

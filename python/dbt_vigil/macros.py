@@ -88,6 +88,7 @@ class PackageMacros:
             "var": variables.get,
             "run_started_at": run_started_at,
             "project_name": project_name,
+            "model": {},  # the test, which a message about an argument names
             "target": {"name": target_name},
             "flags": {"EMPTY": False},
             "config": lambda **_: "",

@@ -27,6 +27,7 @@ from tests.spark.stored_cases import StoredCases
 
 ENGINES = ["duckdb", pytest.param("spark", marks=pytest.mark.spark)]
 AT_ONCE = 20
+ALL_CASES = bool(os.environ.get("VIGIL_ALL_CASES"))
 LAKES = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in FORMATS]
 
 
@@ -44,6 +45,14 @@ class ByCluster(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         lake = re.search(rf"\[({'|'.join(FORMATS)})\b", nodeid)
         return lake[1] if lake else nodeid.split("::")[0]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what takes Spark minutes, unless all cases are asked for."""
+    left_out = [item for item in items if {"spark", "seldom_on_spark"} <= {mark.name for mark in item.iter_markers()}]
+    if left_out and not ALL_CASES:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByCluster:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import pytest
 
 from tests.case_table import Case, load_cases
-from tests.conftest import Outcome
+from tests.conftest import ALL_CASES, Outcome
 from tests.engines import Row
 from tests.profiled_cases import CHECKS, why_not
 
@@ -18,8 +17,7 @@ CONTRACT = [
 ]  # fmt: skip
 
 # All of them take Spark minutes: `make test-all-cases` has them judged, `make test` some.
-ALL = bool(os.environ.get("VIGIL_ALL_CASES"))
-STORED_CASES = load_cases()[:: 1 if ALL else 8]
+STORED_CASES = load_cases()[:: 1 if ALL_CASES else 8]
 PROFILED_CASES = [case for case in load_cases() if case.check in CHECKS and not why_not(case)]
 
 
@@ -69,15 +67,11 @@ def assert_expected(case: Case, rows: list[Row]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "profiled_case"),
+    "profiled_case",
     [
-        *(pytest.param("duckdb", case, id=f"duckdb-{case.id}") for case in PROFILED_CASES),
-        *(
-            pytest.param("spark", case, id=f"spark-{case.id}", marks=pytest.mark.spark)
-            for case in PROFILED_CASES[:: 1 if ALL else 2]
-        ),
+        pytest.param(case, id=case.id, marks=[pytest.mark.seldom_on_spark] if number % 2 else [])
+        for number, case in enumerate(PROFILED_CASES)
     ],
-    indirect=["engine"],
 )
 def test_case_from_a_profile(
     profiled_case: Case, outcomes: dict[str, Outcome], profiled_outcomes: dict[str, list[Row] | str]

@@ -436,7 +436,7 @@ def test_wrong_argument(
 ) -> None:
     with pytest.raises(VigilError) as error:
         macros.call(f"test_{check}", model=SUBJECT, **rendered(right | {argument: given}))
-    assert "vigil: in test `" in str(error.value)
+    assert "vigil: in test ``, " in str(error.value)
     assert says in str(error.value)
 
 

@@ -35,22 +35,23 @@ def test_case(case: Case, outcomes: dict[str, Outcome]) -> None:
 @pytest.mark.parametrize("stored_case", STORED_CASES, ids=lambda case: case.id)
 def test_stored_case(stored_case: Case, stored_outcomes: dict[str, list[Row] | str]) -> None:
     """What a check finds in tables of Delta and of Iceberg, by a Thrift Server on a cluster."""
-    found = stored_outcomes[stored_case.id]
-    if isinstance(found, str):
-        assert re.search(stored_case.expect["error"], found)
-        return
-    assert_expected(stored_case, found)
+    assert_found(stored_case, stored_outcomes)
 
 
 @pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 @pytest.mark.parametrize("parquet_case", load_cases(), ids=lambda case: case.id)
 def test_case_in_parquet(parquet_case: Case, parquet_outcomes: dict[str, list[Row] | str]) -> None:
     """What a check finds in folders of Parquet files, where dbt renders each of them as `read_parquet(…)`."""
-    found = parquet_outcomes[parquet_case.id]
+    assert_found(parquet_case, parquet_outcomes)
+
+
+def assert_found(case: Case, outcomes: dict[str, list[Row] | str]) -> None:
+    """The rows of a check, or the error of its query."""
+    found = outcomes[case.id]
     if isinstance(found, str):
-        assert re.search(parquet_case.expect["error"], found)
+        assert re.search(case.expect["error"], found)
         return
-    assert_expected(parquet_case, found)
+    assert_expected(case, found)
 
 
 def assert_expected(case: Case, rows: list[Row]) -> None:

@@ -20,11 +20,6 @@
 {% endmacro %}
 
 
-{% macro _formats() %}
-  {{ return(['delta', 'iceberg', 'parquet']) }}
-{% endmacro %}
-
-
 {% macro _accepted_files() -%}
   the path of Parquet files, such as s3://bucket/orders/**/*.parquet; a table of DuckDB's own is one file
 {%- endmacro %}

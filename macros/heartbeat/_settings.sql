@@ -30,8 +30,13 @@
 {% macro _file_format() %}
   {#- Of the record's tables, on Spark: none for what the server takes by itself. -#}
   {% set given = var('vigil_file_format', none) %}
-  {% if given not in (none, 'delta', 'iceberg', 'parquet') %}
-    {% do exceptions.raise_compiler_error('vigil: var `vigil_file_format` is ' ~ given ~ '. Accepted: delta, iceberg, parquet.') %}
+  {% if given is not none and given not in vigil._formats() %}
+    {% do exceptions.raise_compiler_error('vigil: var `vigil_file_format` is ' ~ given ~ '. Accepted: ' ~ vigil._formats() | join(', ') ~ '.') %}
   {% endif %}
   {{ return(given) }}
+{% endmacro %}
+
+
+{% macro _formats() %}
+  {{ return(['delta', 'iceberg', 'parquet']) }}
 {% endmacro %}

@@ -28,12 +28,12 @@
   {% for statement in deletions %}
     {% do run_query(statement) %}
   {% endfor %}
+  {% set catalog = run_query('select current_catalog()').rows[0][0] if 'iceberg' in formats %}
   {% for table in tables %}
     {% if formats[loop.index0] == 'delta' %}
       {% do run_query('optimize ' ~ table) %}
       {% do run_query('vacuum ' ~ table) %}
     {% else %}
-      {% set catalog = run_query('select current_catalog()').rows[0][0] %}
       {% set name = "table => '" ~ table.schema ~ '.' ~ table.identifier ~ "'" %}
       {% do run_query('call ' ~ catalog ~ '.system.rewrite_data_files(' ~ name ~ ", options => map('min-input-files', '2'))") %}
       {% do run_query('call ' ~ catalog ~ '.system.expire_snapshots(' ~ name ~ ')') %}

@@ -110,7 +110,5 @@ def write_baseline(project: Project, macro: str, name: str, by: str | None, vari
         VigilError: It could not be done.
     """
     from dbt_vigil.running import operate
-    from dbt_vigil.turns import database_turn
 
-    with database_turn(project):
-        return operate(project, macro, {"name": name, "by": by or getpass.getuser()}, variables)
+    return operate(project, macro, {"name": name, "by": by or getpass.getuser()}, variables)

@@ -104,13 +104,7 @@ class Batches:
     def statements(self) -> tuple[StatementRun, ...]:
         """Those that were executed."""
         return tuple(
-            StatementRun(
-                tuple(form.test.test_id for form in run.statement.forms),
-                run.statement.why,
-                run.seconds,
-                run.failed,
-                tuple(form.source for form in run.statement.forms),
-            )
+            StatementRun.of(run.statement, run.seconds, failed=run.failed)
             for run in self.executed
             if run.seconds is not None
         )

@@ -227,10 +227,8 @@ def maintain(**options: Any) -> None:
     project = _project(**options)
     with _importing():
         from dbt_vigil.running import operate
-        from dbt_vigil.turns import database_turn
 
-    with database_turn(project):
-        operate(project, "maintain", {})
+    operate(project, "maintain", {})
     click.echo(f"vigil: the record of target {project.target_name} is maintained")
 
 

@@ -25,12 +25,10 @@ from dbt_vigil.turns import database_turn
 __all__ = ["SuitePlan", "explained", "plan_suite"]
 
 EXPLAIN = {"duckdb": "explain ", "spark": "explain formatted "}
-
-
 SOURCES = {
     "scan": "",
     "metadata": ", from the metadata of its files",
-    "mixed": ", from the metadata of its files and some rows",
+    "mixed": ", from the metadata of its files and a few rows",
 }
 
 
@@ -47,11 +45,7 @@ class SuitePlan:
         for number, statement in enumerate(self.statements, 1):
             yield f"-- Statement {number} of {len(self.statements)}: {statement.why}"
             for form in statement.forms:
-                source = {
-                    "metadata": ", from the metadata of its files",
-                    "mixed": ", from the metadata of its files and a few rows",
-                }.get(form.source, "")
-                yield f"--   {self.names[form.test.test_id]}: {form.why}{source}"
+                yield f"--   {self.names[form.test.test_id]}: {form.why}{SOURCES[form.source]}"
             yield f"{statement.sql};\n"
         for name in self.left_to_dbt:
             yield f"-- Left to dbt: {name}"

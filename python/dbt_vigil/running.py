@@ -254,7 +254,7 @@ def record_run(
 def operate(
     project: Project, macro: str, arguments: Mapping[str, Any], variables: Mapping[str, Any] | None = None
 ) -> str:
-    """Run a macro of the package, and return what it said.
+    """Run a macro of the package when the database is free, and return what it said.
 
     Args:
         project: Whose database.
@@ -274,8 +274,9 @@ def operate(
         elif event.info.name in ("RunningOperationCaughtError", "RunningOperationUncaughtError"):
             reasons.append(event.data.exc)
 
-    result = dbtRunner(callbacks=[on_event]).invoke(_operation(project, macro, arguments, variables))
-    close_connections(project)
+    with database_turn(project):
+        result = dbtRunner(callbacks=[on_event]).invoke(_operation(project, macro, arguments, variables))
+        close_connections(project)
     if not result.success:
         reason = str(result.exception or "".join(reasons[-1:]) or "logs/dbt.log may say why")
         raise VigilError(scrubbed(" ".join(reason.split())) or "")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dbt_vigil.plan.forms import Statement
 from dbt_vigil.report import Measurement, describe
 
 __all__ = ["CheckResult", "RunSummary", "StatementRun", "check_result"]
@@ -42,6 +43,12 @@ class StatementRun:
     failed: bool
     sources: tuple[str, ...]
     """What each test was answered from: `metadata`, `scan` or `mixed`."""
+
+    @classmethod
+    def of(cls, statement: Statement, seconds: float, *, failed: bool) -> StatementRun:
+        """A run of a statement of the planner."""
+        ids = tuple(form.test.test_id for form in statement.forms)
+        return cls(ids, statement.why, seconds, failed, tuple(form.source for form in statement.forms))
 
 
 @dataclass(frozen=True)

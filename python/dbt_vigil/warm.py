@@ -272,10 +272,8 @@ class _Run:
         answers: Sequence[Finding | None] | None = None
         with suppress(QueryError):
             answers = findings(statement.forms, self._rows(statement.sql), self.project.engine)
-        ids = tuple(form.test.test_id for form in statement.forms)
-        sources = tuple(form.source for form in statement.forms)
-        self.statements.append(StatementRun(ids, statement.why, monotonic() - started, answers is None, sources))
-        if answers is None and len(ids) > 1:
+        self.statements.append(StatementRun.of(statement, monotonic() - started, failed=answers is None))
+        if answers is None and len(statement.forms) > 1:
             for half in halved(statement, self.project.engine, self._matches):
                 yield from self._found(half)
             return

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 from dbt_vigil.macros import PackageMacros, Relation
 from dbt_vigil.plan import CompiledTest
+from dbt_vigil.plan.lakes import quoted
 
 __all__ = ["AS_OF", "History", "draw_history", "drawn_tests"]
 
@@ -101,7 +102,7 @@ def _created_in_delta(history: History) -> str:
 
 
 def _declared(history: History) -> str:
-    return ", ".join(f"{_quoted(name)} {kind}" for name, kind in history.columns.items())
+    return ", ".join(f"{quoted(name)} {kind}" for name, kind in history.columns.items())
 
 
 def _insert(history: History) -> None:
@@ -117,7 +118,7 @@ def _insert(history: History) -> None:
         history.day += days
     if history.day > 1:
         history.day = draw.randint(-12, 0)
-    names = ", ".join(map(_quoted, history.columns))
+    names = ", ".join(map(quoted, history.columns))
     selected = " union all ".join(f"select {row}" for row in rows)
     where = " where false" if draw.random() < 0.05 else ""
     hint = f"/*+ repartition({draw.choice([1, 1, 2])}) */ "
@@ -160,7 +161,7 @@ def _some_rows(history: History) -> str:
         day = (AS_OF + timedelta(days=draw.randint(-12, 0))).date()
         return f"at >= date '{day}' and at < date '{day + timedelta(days=1)}'"
     column = draw.choice([c for c in ("id", "n", "d") if c in history.columns] or ["at"])
-    return draw.choice([f"{_quoted(column)} is null", f"{_quoted(column)} = 7", f"{_quoted(column)} = 1"])
+    return draw.choice([f"{quoted(column)} is null", f"{quoted(column)} = 7", f"{quoted(column)} = 1"])
 
 
 def _delete(history: History) -> None:
@@ -170,7 +171,7 @@ def _delete(history: History) -> None:
 def _update(history: History) -> None:
     name = history.random.choice([n for n, kind in history.columns.items() if "struct" not in kind])
     value = _value(history, name, history.columns[name], 0.3, 1)
-    history.add(f"update {history.table} set {_quoted(name)} = {value} where {_some_rows(history)}")
+    history.add(f"update {history.table} set {quoted(name)} = {value} where {_some_rows(history)}")
 
 
 def _add_column(history: History) -> None:
@@ -178,7 +179,7 @@ def _add_column(history: History) -> None:
     name, kind = draw.choice(["d", "extra", "n"]), draw.choice(["int", "double", "date", "timestamp"])
     if name in history.columns:
         return
-    history.add(f"alter table {history.table} add column {_quoted(name)} {kind}")
+    history.add(f"alter table {history.table} add column {quoted(name)} {kind}")
     history.columns[name] = kind
 
 
@@ -187,7 +188,7 @@ def _rename_column(history: History) -> None:
     old, new = draw.choice(["n", "d", "id", "on"]), draw.choice(["renamed", "n", "d"])
     if old not in history.columns or new in history.columns:
         return
-    history.add(f"alter table {history.table} rename column {_quoted(old)} to {_quoted(new)}")
+    history.add(f"alter table {history.table} rename column {quoted(old)} to {quoted(new)}")
     history.columns = {new if name == old else name: kind for name, kind in history.columns.items()}
 
 
@@ -195,7 +196,7 @@ def _drop_column(history: History) -> None:
     name = history.random.choice(["n", "d", "f", "s", "on"])
     if name not in history.columns:
         return
-    history.add(f"alter table {history.table} drop column {_quoted(name)}")
+    history.add(f"alter table {history.table} drop column {quoted(name)}")
     history.columns.pop(name)
 
 
@@ -210,7 +211,7 @@ def _swap_columns(history: History) -> None:
 def _widen_column(history: History) -> None:
     name = history.random.choice([n for n, kind in history.columns.items() if kind in WIDER] or [""])
     if name:
-        history.add(f"alter table {history.table} alter column {_quoted(name)} type {WIDER[history.columns[name]]}")
+        history.add(f"alter table {history.table} alter column {quoted(name)} type {WIDER[history.columns[name]]}")
         history.columns[name] = WIDER[history.columns[name]]
 
 
@@ -304,7 +305,7 @@ def drawn_tests(history: History, macros: Callable[[datetime], PackageMacros]) -
         window = draw.choice(["1 day", "2 days", "8 days", *hours])
         over = {"timestamp_column": "at", "window": window} if "at" in history.columns and draw.random() < 0.5 else {}
         yield check("null_rate", column_name=name, nan_is_null=draw.random() < 0.8, **over)
-        column = _quoted(name)
+        column = quoted(name)
         yield count(f"{column} is null")
         if kind in TIMES:
             for limit in (_moment(draw, kind, draw.randint(-12, 1)), "date '2024-03-08'"):
@@ -312,7 +313,3 @@ def drawn_tests(history: History, macros: Callable[[datetime], PackageMacros]) -
         elif kind in NUMBERS or kind in WIDER.values():
             yield count(draw.choice([f"{column} < 0", f"not ({column} between 1 and 7)", f"1.5 > {column}"]))
             yield count(draw.choice([f"{column} in (1, 2)", f"{column} <> 7", f"{column} > 3 or {column} is null"]))
-
-
-def _quoted(name: str) -> str:
-    return f"`{name.replace('`', '``')}`"

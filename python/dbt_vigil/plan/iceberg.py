@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dbt_vigil.plan.lakes import BOUNDED, COUNTED, ROWS, TYPES, Rows, Table, quoted, statistic, tried
+from dbt_vigil.plan.lakes import BOUNDED, COUNTED, ROWS, Rows, Table, quoted, statistic, tried
 
 __all__ = ["tables"]
 
 COLUMN = re.compile(r"^ \|-- (.+): ([a-z_]+(?:\([0-9,]+\))?) \(nullable = ", re.MULTILINE)
 COUNT = re.compile(r"\bRelationV2.*\bStatistics\(sizeInBytes=[^,)]*(?:, rowCount=([0-9.E+]+))?\)")
+TYPES = {"byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint"}
+"""What Spark calls otherwise where it describes a table of Iceberg."""
 LARGE = 1_000_000
 """Rows of a table: to scan fewer takes no longer than to ask."""
 

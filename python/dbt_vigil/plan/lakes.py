@@ -13,6 +13,8 @@ __all__ = [
     "BOUNDED",
     "COUNTED",
     "ROWS",
+    "TIMES",
+    "Counted",
     "Rows",
     "Table",
     "quoted",
@@ -27,8 +29,6 @@ ROWS = "`rows`"
 LAKE = re.compile("iceberg|delta", re.IGNORECASE)
 PLAIN_NAME = re.compile(r"\w+")
 INFORMATION = re.compile(r"^(Type|Provider): (.*)$", re.MULTILINE)
-TYPES = {"byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint"}
-"""What Spark calls otherwise where it describes a table."""
 BOUNDED = re.compile(r"tinyint|smallint|int|bigint|date|timestamp|timestamp_ntz|decimal\(.*\)")
 """Types whose bounds are values. Those of text are cut, and those of floating point leave NaN and the sign of 0 out."""
 TIMES = ("date", "timestamp", "timestamp_ntz")

@@ -73,12 +73,11 @@ class _Question:
         names = {name.replace("``", "`") for name in STATISTIC.findall(counted)}
         names |= {_name(a) for a in self.aggregates if a.function != "count"}
         files = f"select *, {counted} from ({self.table.files(sorted(names))}) as files"
-        within = [hull for a, count in self.aggregates.items() for hull in self._hull(count, counts[count.rows])]
+        within = [hull for count in self.aggregates.values() for hull in self._hull(count, counts[count.rows])]
         if within:
             files = f"select *, {', '.join(dict.fromkeys(within))} from ({files}) as counted"
-        return (
-            f"select case when {self.table.is_exact} then to_json(array({values})) end as found from ({files}) as files"
-        )
+        found = f"case when {self.table.is_exact} then to_json(array({values})) end as found"
+        return f"select {found} from ({files}) as files"
 
     def _hull(self, counted: Counted, count: str) -> list[str]:
         """The range of the files of which a count is known and not 0."""
@@ -94,7 +93,8 @@ class _Question:
         number = f"concat(coalesce(sum({count}), 0), 'L')"
         values = f"case when count({count}) = count(*) then array({number})"
         if self._hull(counted, count):
-            (lower, upper), low, high = (statistic(counted.by, b) for b in ("lower", "upper")), *_hull_of(count)
+            lower, upper = (statistic(counted.by, bound) for bound in ("lower", "upper"))
+            low, high = f"{count}_lower", f"{count}_upper"
             kind = self.table.columns[counted.by]
             is_worth_it = f"sum(case when {count} is null then {ROWS} end) * {WORTH} <= sum({ROWS})"
             # Of the files of which the count is not known no row may be within.
@@ -144,10 +144,6 @@ class _Question:
         return Known(
             aggregate.function, f"({value} + {scan})" if aggregate.function == "count" else scan, reads_rows=True
         )
-
-
-def _hull_of(count: str) -> tuple[str, str]:
-    return f"{count}_lower", f"{count}_upper"
 
 
 def _name(aggregate: Aggregate) -> str:

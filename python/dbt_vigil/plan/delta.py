@@ -43,6 +43,8 @@ ACTIONS = (
     "add struct<path string, partitionValues map<string, string>, size bigint, stats string, "
     "deletionVector struct<storageType string>>, remove struct<path string>"
 )
+FEW = 10_000
+"""Files of a table: to read what the log has of them takes less time than to share that work out."""
 WHOLE_MINUTES = "timestamp '1973-01-01 00:00:00Z'"
 """Since when the zone in which a time is written is some minutes, without seconds, which are not written."""
 
@@ -126,7 +128,9 @@ class DeltaTable(Table):
         parts = [f"({action} from text.`{self.log}/*.json` where {after} and {of_files})"]
         if self.checkpoint:
             parts.append(f"(select -1 as version, * from parquet.`{self.log}/{self.checkpoint}` where add is not null)")
-        actions = " union all ".join(f"select version, {FILE} from {part} as of_files" for part in parts)
+        hint = "/*+ coalesce(1) */ " if self.file_count <= FEW else ""
+        every = " union all ".join(f"select version, {FILE} from {part} as of_files" for part in parts)
+        actions = f"select {hint}* from ({every}) as every"
         last = "select max_by(struct(*), struct(version, is_added)) as last"
         return f"select last.* from ({last} from ({actions}) as actions group by file) as files where last.is_added"
 

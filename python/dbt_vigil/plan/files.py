@@ -55,8 +55,14 @@ class _Part:
     @property
     def rows(self) -> str:
         """For how many rows it holds; null where that is not known."""
+        if "true" in (self.never, self.holds()):
+            return "0" if self.never == "true" else ROWS
+        counts = {column: f"{ROWS} - {statistic(column, 'nulls')}" for column in sorted(self.rejects)}
+        for column, rows in counts.items():
+            if self.holds([column]) == "true":
+                return rows
         found = [(self.never, "0"), (self.holds(), ROWS)]
-        found += [(self.holds([column]), f"{ROWS} - {statistic(column, 'nulls')}") for column in sorted(self.rejects)]
+        found += [(self.holds([column]), rows) for column, rows in counts.items()]
         cases = " ".join(f"when {condition} then {rows}" for condition, rows in found if condition != "false")
         return f"case {cases}{f' else {self.counted}' if self.counted else ''} end"
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from dbt_vigil.plan.forms import Aggregate, Form, Known
 from dbt_vigil.plan.lakes import ROWS, Counted, Rows, Table, quoted, statistic, tables_with_files
@@ -61,23 +62,34 @@ class _Question:
         counts = {aggregate: counted(aggregate, table.columns) for aggregate in aggregates}
         return cls(table, {aggregate: count for aggregate, count in counts.items() if count})
 
+    @cached_property
+    def counts(self) -> Mapping[str, str]:
+        """The names of what is counted of a file."""
+        return {rows: f"count_{k}" for k, rows in enumerate(dict.fromkeys(c.rows for c in self.aggregates.values()))}
+
+    @cached_property
+    def values(self) -> Mapping[Aggregate, str]:
+        """Of each aggregate, what `known` takes, in an array; null of one that is not known."""
+        return {
+            a: self._number(c, self.counts[c.rows]) if a.function == "count" else self._extreme(a, self.counts[c.rows])
+            for a, c in self.aggregates.items()
+        }
+
     @property
     def query(self) -> str:
-        """One row: of each aggregate, in a JSON array, what `known` takes; null of one that is not known."""
-        counts = {count.rows: f"count_{k}" for k, count in enumerate(self.aggregates.values())}
+        """One row: the values, each once, in a JSON array."""
+        counts = self.counts
         counted = ", ".join(f"{count} as {name}" for count, name in counts.items())
-        values = ", ".join(
-            self._number(count, counts[count.rows]) if a.function == "count" else self._extreme(a, counts[count.rows])
-            for a, count in self.aggregates.items()
-        )
         names = {name.replace("``", "`") for name in STATISTIC.findall(counted)}
         names |= {_name(a) for a in self.aggregates if a.function != "count"}
         files = f"select *, {counted} from ({self.table.files(sorted(names))}) as files"
         within = [hull for count in self.aggregates.values() for hull in self._hull(count, counts[count.rows])]
         if within:
             files = f"select *, {', '.join(dict.fromkeys(within))} from ({files}) as counted"
-        found = f"case when {self.table.is_exact} then to_json(array({values})) end as found"
-        return f"select {found} from ({files}) as files"
+        values = ", ".join(dict.fromkeys(self.values.values()))
+        return (
+            f"select case when {self.table.is_exact} then to_json(array({values})) end as found from ({files}) as files"
+        )
 
     def _hull(self, counted: Counted, count: str) -> list[str]:
         """The range of the files of which a count is known and not 0."""
@@ -130,6 +142,11 @@ class _Question:
             value += f" when {extreme} is not null then array({_as_sql(reached, kind)}, '')"
         return f"{value} end"
 
+    def answers(self, found: str) -> dict[Aggregate, Known]:
+        """The aggregates that are known by the row of the query."""
+        values = dict(zip(dict.fromkeys(self.values.values()), json.loads(found), strict=True))
+        return {a: self.known(a, *values[value]) for a, value in self.values.items() if values[value]}
+
     def known(self, aggregate: Aggregate, value: str, *within: str) -> Known:
         """An aggregate that has a value, or else has more outside a range, or is not less, or not more."""
         if not within:
@@ -169,10 +186,7 @@ def _answers(questions: Sequence[_Question], rows: Rows) -> dict[Aggregate, Know
     except Exception:
         middle = len(questions) // 2
         return _answers(questions[:middle], rows) | _answers(questions[middle:], rows) if middle else {}
-    return {
-        aggregate: questions[k].known(aggregate, *values)
-        for k, found in answers
-        if found
-        for aggregate, values in zip(questions[k].aggregates, json.loads(found), strict=True)
-        if values
-    }
+    known: dict[Aggregate, Known] = {}
+    for k, found in answers:
+        known |= questions[k].answers(found) if found else {}
+    return known

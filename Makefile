@@ -70,7 +70,7 @@ clean: ## Remove the environment and all that dbt, Spark and the linters wrote
 
 .venv/full: .venv/demo
 	@echo "Installing Spark and the test tools ..."
-	@$(PIP_INSTALL) --editable 'python[demo,dev,spark]'
+	@$(PIP_INSTALL) --editable 'python[contracts,demo,dev,spark]'
 	@touch $@
 
 .venv/java: .venv/full

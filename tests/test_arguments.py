@@ -26,6 +26,8 @@ PROFILED_PSI = PSI | {"profile": "ref('subject')"}
 ALLOWED = {"column_name": "x", "values": ["a", "b"]}
 LITERALS = "Accepted: a list of texts, of numbers, or of true and false; dates as texts"
 FUTURE = {"timestamp_column": "t"}
+RANGE = {"column_name": "x", "min_value": 0, "max_value": 10}
+PARTS = {"parts": ["ref('subject')"]}
 SLOTS = {"timestamp_column": "t"}
 FILES = {"files": "orders/*.parquet"}
 SKEW = FILES | {"partition_by": "day"}
@@ -155,6 +157,23 @@ WRONG: list[tuple[str, dict[str, Any], str, Any, str]] = [
     ("future_rate", FUTURE, "max_rate", -1, "`max_rate` is -1. Accepted: a number from 0 to 1"),
     ("future_rate", FUTURE, "future_tolerance", 5, "`future_tolerance` is 5. Accepted: a number"),
     ("future_rate", FUTURE, "window", "1 day", "`window` is not an argument of"),
+    ("out_of_range_rate", RANGE, "column_name", None, "`column_name` is missing. Accepted: a column name"),
+    ("out_of_range_rate", RANGE, "min_value", 11, "`min_value` is 11. Accepted: a number of at most max_value, 10"),
+    ("out_of_range_rate", RANGE, "min_value", "0", "`min_value` is '0'. Accepted: a number."),
+    ("out_of_range_rate", RANGE, "max_value", True, "`max_value` is True. Accepted: a number."),
+    ("out_of_range_rate", RANGE, "max_value", float("nan"), "`max_value` is nan. Accepted: a number."),
+    ("out_of_range_rate", RANGE, "max_value", float("inf"), "`max_value` is inf. Accepted: a number."),
+    (
+        "out_of_range_rate",
+        RANGE | {"min_value": None},
+        "max_value",
+        None,
+        "`max_value` is missing. Accepted: a number, or else min_value",
+    ),
+    ("out_of_range_rate", RANGE, "max_rate", 1.5, "`max_rate` is 1.5. Accepted: a number from 0 to 1"),
+    ("out_of_range_rate", RANGE, "window", "1 day", "`timestamp_column` is missing. Accepted: a column name"),
+    ("out_of_range_rate", RANGE, "min", 0, "`min` is not an argument of this check. Accepted: column_name, min_value"),
+    ("rows_add_up", PARTS, "parts", TYPO, "`parts` is missing. Accepted: a list of relations: ref('model')"),
     ("replication_slot_lag", SLOTS, "max_size", 10, f"`max_size` is 10. {SIZE}"),
     ("replication_slot_lag", SLOTS, "max_size", "10 Gb", f"`max_size` is '10 Gb'. {SIZE}"),
     ("replication_slot_lag", SLOTS, "max_size", "-1 GB", f"`max_size` is '-1 GB'. {SIZE}"),
@@ -460,6 +479,8 @@ def test_wrong_argument_in_dbt(
         ("null_rate", NULL_RATE),
         ("freshness", FRESHNESS),
         ("future_rate", FUTURE),
+        ("out_of_range_rate", RANGE),
+        ("rows_add_up", PARTS),
         ("replication_slot_lag", SLOTS),
         ("null_on_update_rate", UPDATES),
         ("file_size", FILES),

@@ -64,6 +64,11 @@ def measurement(
         ),
         (measurement("future_rate", None, 0, 0, upper=0), "no data: no row has a time, at most 0%"),
         (
+            measurement("out_of_range_rate", 0.25, 1, 4, upper=0),
+            "share out of range 25% (1 of 4 values), at most 0%",
+        ),
+        (measurement("out_of_range_rate", None, 0, 0, upper=0), "no data: no values, at most 0%"),
+        (
             measurement("replication_slot_lag", 1.23456789e10, 1.23456789e10, 1, upper=10**10),
             "retained 12.35 GB, at most 10 GB",
         ),

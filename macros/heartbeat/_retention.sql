@@ -9,7 +9,8 @@
   {#- Statements that delete what was recorded before a moment, but of each check that was
       expected after it its last good run by then and all since: no status after that moment rests on more. -#}
   {% set moment = "timestamp '" ~ before.isoformat() ~ "'" %}
-  {% set old = 'recorded_at < ' ~ moment %}
+  {% set days = vigil._day_partition() ~ " <= date '" ~ before.date() ~ "' and " if vigil._day_partition() %}
+  {% set old = (days or '') ~ 'recorded_at < ' ~ moment %}
   {% set now = "timestamp '" ~ run_started_at.astimezone(modules.pytz.utc).isoformat() ~ "'" %}
   {% set runs = '(select * from (' ~ vigil.check_runs_sql(check_log) ~ ') as runs where ' ~ old ~ ')' %}
   {% set registry = '(' ~ vigil.check_registry_sql(registry_log) ~ ')' %}
@@ -44,6 +45,6 @@
   {#- Delta deletes by no subquery, but merges. -#}
   merge into {{ table }} as kept
   using ({{ rows }}) as deleted
-  on kept.{{ condition }}{% for column in key %} and kept.{{ column }} = deleted.{{ column }}{% endfor %}
+  on {{ condition }}{% for column in key %} and kept.{{ column }} = deleted.{{ column }}{% endfor %}
   when matched then delete
 {% endmacro %}

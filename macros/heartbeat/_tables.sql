@@ -85,7 +85,8 @@
   {#- A partition for each day, where that does not make a folder of tiny files for each day that nobody ever joins. -#}
   {% set format = vigil._file_format() %}
   {% if format == 'delta' %}
-    {{ return('(' ~ columns ~ ', recorded_on date generated always as (cast(recorded_at as date))) using delta partitioned by (recorded_on)') }}
+    {#- One that Delta generated would be of the session's time zone, and a filter would leave out what another zone has written. -#}
+    {{ return('(' ~ columns ~ ', ' ~ vigil._day_partition() ~ ' date) using delta partitioned by (' ~ vigil._day_partition() ~ ')') }}
   {% elif format == 'iceberg' %}
     {{ return('(' ~ columns ~ ') using iceberg partitioned by (days(recorded_at))') }}
   {% endif %}
@@ -94,4 +95,18 @@
 
 {% macro default___table_definition(columns) %}
   {{ vigil._unsupported_engine() }}
+{% endmacro %}
+
+
+{% macro _day_partition() %}
+  {#- The column of a day, in UTC, that a table is partitioned by and that is written with each row; none where there is no such column. -#}
+  {{ return(adapter.dispatch('_day_partition', 'vigil')()) }}
+{% endmacro %}
+
+{% macro spark___day_partition() %}
+  {{ return('recorded_on' if vigil._file_format() == 'delta' else none) }}
+{% endmacro %}
+
+{% macro default___day_partition() %}
+  {{ return(none) }}
 {% endmacro %}

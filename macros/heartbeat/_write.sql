@@ -13,7 +13,8 @@
       {% do measured.append('(select ' ~ loop.index ~ ' as row_number, * from (' ~ measurements[row.check_id] ~ ') as measured_rows)') %}
     {% endif %}
   {% endfor %}
-  insert into {{ vigil._record_table(table) }} ({{ columns | join(', ') }})
+  {% set day = vigil._day_partition() %}
+  insert into {{ vigil._record_table(table) }} ({{ columns | join(', ') }}{{ ', ' ~ day if day }})
   select
     {%- for name, type in columns.items() %}
     {% if name == 'status' and measured -%}
@@ -24,6 +25,7 @@
       cast(given.{{ name }} as {{ type }})
     {%- endif %}{{ ',' if not loop.last }}
     {%- endfor %}
+    {%- if day %}, cast(left(given.recorded_at, 10) as date){% endif %}
   from ({{ vigil.json_rows(numbered, sent) }}) as given
   {% if measured %}left join ({{ measured | join(' union all ') }}) as measured on given.row_number = measured.row_number{% endif %}
 {% endmacro %}

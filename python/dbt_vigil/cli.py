@@ -18,6 +18,7 @@ import click
 import yaml
 
 from dbt_vigil import __version__
+from dbt_vigil.contracts.cli import contracts
 from dbt_vigil.project import Project, VigilError, find_project
 from dbt_vigil.record import CheckStatus, read_status
 from dbt_vigil.watching import EXIT_CODES, UNJUDGED, exit_code, ping
@@ -386,6 +387,9 @@ def calendar_command(country: str, subdivision: str | None, years: list[int]) ->
 
     found = public_holidays(country, years, subdivision)
     click.echo(yaml.safe_dump({"holidays": found}, sort_keys=False, allow_unicode=True), nl=False)
+
+
+main.add_command(contracts)
 
 
 def _alert(status: CheckStatus) -> str:

@@ -101,6 +101,7 @@ def why(m: Measurement) -> str:
         "psi": (f"{rows} rows against {of}", f"too few values, in {rows} rows against {of}"),
         "volume_anomaly": (f"{rows} rows, the median is {of}", f"{rows} rows, too few periods to compare with"),
         "allowed_values": (f"{rows} of {of} rows", "no rows with a value"),
+        "out_of_range_rate": (f"{rows} of {of} values", "no values"),
         "new_values": (f"{rows} of {of} rows with a value", f"{of} rows with a value, or none in the baseline"),
         "cardinality_change": (f"{rows} against {of}", "no values"),
         "null_rate_change": (f"{_share(m.numerator)} against {_share(m.denominator)}", "no rows on one side"),
@@ -126,6 +127,7 @@ _SUBJECTS = {
     "psi": ("PSI", ""),
     "volume_anomaly": ("row count", " robust standard deviations from the median"),
     "allowed_values": ("share outside the list", ""),
+    "out_of_range_rate": ("share out of range", ""),
     "new_values": ("share of new values", ""),
     "cardinality_change": ("number of distinct values changed by", ""),
     "null_rate_change": ("null rate changed by", ""),
@@ -140,8 +142,8 @@ _SUBJECTS = {
 
 
 _SHARES = (
-    "future_rate", "null_rate", "null_on_update_rate", "orphan_rate", "allowed_values", "new_values",
-    "null_rate_change", "cardinality_change", "range_change", "file_size",
+    "future_rate", "null_rate", "null_on_update_rate", "orphan_rate", "allowed_values", "out_of_range_rate",
+    "new_values", "null_rate_change", "cardinality_change", "range_change", "file_size",
 )  # fmt: skip
 """Checks whose values are written as percentages."""
 _SIZES = ("replication_slot_lag", "unpartitioned_growth")

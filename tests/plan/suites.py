@@ -218,6 +218,14 @@ def _checks(macros: PackageMacros) -> st.SearchStrategy[str]:
         check("null_rate", column_name=column, max_rate=rate, nan_is_null=st.booleans(), window=window),
         check("freshness", timestamp_column=st.just("at"), max_age=st.sampled_from(["1 day", "10 days"])),
         check("future_rate", timestamp_column=st.just("at"), max_rate=rate),
+        check(
+            "out_of_range_rate",
+            column_name=st.sampled_from(["id", "x", "word"]),
+            min_value=st.sampled_from([None, -1, 1, 1.5]),
+            max_value=st.sampled_from([2, 2.5]),
+            max_rate=rate,
+            window=window,
+        ),
         check("row_count_ratio", timestamp_column=st.just("at"), min_ratio=rate),
         check(
             "orphan_rate",

@@ -152,6 +152,16 @@ class _View:
         return names
 
 
+class _Dumper(yaml.SafeDumper):
+    """Indents lists, as linters want it, and writes out what is there twice."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def compile_contracts(registry: Registry, graph: Graph, folder: Path, *, dead_letter: bool) -> Compiled:
     """The contracts' rules about data: a view of each table, data tests of it, and an exposure of each consumer.
 
@@ -382,9 +392,8 @@ class _Compiler:
             if self.dead_letter and not view.row_rules:
                 self.notes.append(f"{view.label} has no rule about single rows: there are no models of rejected ones.")
         content = {"models": models, "exposures": list(self._exposures())}
-        text = yaml.safe_dump(
-            {key: value for key, value in content.items() if value}, sort_keys=False, allow_unicode=True, width=10_000
-        )
+        given = {key: value for key, value in content.items() if value}
+        text = yaml.dump(given, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
         yield PROPERTIES, f"# {header}{text}"
 
     def _models(self, view: _View, test_names: Mapping[TestId, str]) -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@
   {#- Statements that delete what was recorded before a moment, but of each check that was
       expected after it its last good run by then and all since: no status after that moment rests on more. -#}
   {% set moment = "timestamp '" ~ before.isoformat() ~ "'" %}
-  {% set days = vigil._day_partition() ~ " <= date '" ~ before.date() ~ "' and " if vigil._day_partition() %}
-  {% set old = (days or '') ~ 'recorded_at < ' ~ moment %}
+  {% set old = 'recorded_at < ' ~ moment %}
+  {% set day = vigil._day_partition() %}
+  {% set deleted = day ~ " <= date '" ~ before.date() ~ "' and " ~ old if day else old %}
   {% set now = "timestamp '" ~ run_started_at.astimezone(modules.pytz.utc).isoformat() ~ "'" %}
   {% set runs = '(select * from (' ~ vigil.check_runs_sql(check_log) ~ ') as runs where ' ~ old ~ ')' %}
   {% set registry = '(' ~ vigil.check_registry_sql(registry_log) ~ ')' %}
@@ -34,9 +35,9 @@
     select check_id, project_name, target_name from {{ registry }} as registry where retired_at < {{ moment }}
   {% endset %}
   {{ return([
-    vigil._deletion(check_log, needless_runs, ['invocation_id', 'check_id'], old),
-    vigil._deletion(registry_log, retired, ['check_id', 'project_name', 'target_name'], old),
-    'delete from ' ~ invocation_log ~ ' where ' ~ old
+    vigil._deletion(check_log, needless_runs, ['invocation_id', 'check_id'], deleted),
+    vigil._deletion(registry_log, retired, ['check_id', 'project_name', 'target_name'], deleted),
+    'delete from ' ~ invocation_log ~ ' where ' ~ deleted
   ]) }}
 {% endmacro %}
 

@@ -258,6 +258,13 @@ def test_a_topic_that_is_gone(shop: Repository) -> None:
     code, findings = shop.check()
     assert code == 2  # its consumer depends on what nobody produces
     assert ("deprecation", "broken", "topic order-events", "") in said(findings)
+    assert f"{TOPIC}:1" in {finding["where"] for finding in findings}
+
+
+def test_a_dbt_project_without_a_manifest_is_not_let_through(shop: Repository) -> None:
+    (shop.folder / "target/manifest.json").unlink()
+    result = shop.vigil("check", "--gate", "ownership")
+    assert (result.exit_code, "run dbt docs generate" in result.output) == (2, True)
 
 
 def remove_note(shop: Repository) -> None:

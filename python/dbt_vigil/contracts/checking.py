@@ -100,7 +100,7 @@ def _compared(
             return
         old = Version(registry, before)
         announcements = Announcements(base, old, root, project)
-        for found in changes(old, new):
+        for found in (_without(f"{exported}/", found) for found in changes(old, new)):
             if found.change.is_removal and Gate.DEPRECATION in gates:
                 what = found.subject, found.change.field
                 hits = declaring(new, *what)
@@ -114,6 +114,12 @@ def _compared(
                 yield from too_early(found, announcements.of(*what), hits, now)
             elif Gate.SCHEMA in gates:
                 yield _of_schema(found, new)
+
+
+def _without(folder: str, found: SubjectChange) -> SubjectChange:
+    """A change whose texts name files as the repository does."""
+    change = replace(found.change, why=found.change.why.replace(folder, ""))
+    return replace(found, change=change, where=found.where.removeprefix(folder))
 
 
 def _registry_of(folder: Path, new: Registry) -> Registry:

@@ -332,7 +332,11 @@ def _graph(project: Path, manifest: Path | None, catalog: Path | None) -> Graph 
     from dbt_vigil.contracts.graph import read_graph
 
     file = manifest or project / "target" / "manifest.json"
-    return read_graph(file, catalog) if manifest or file.exists() else None
+    if manifest or file.exists():
+        return read_graph(file, catalog)
+    if (project / "dbt_project.yml").exists():
+        raise VigilError(f"{file} is not there: run dbt docs generate, or give another as --manifest.")
+    return None
 
 
 def _subject(version: Version, text: str) -> Subject:

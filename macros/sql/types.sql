@@ -130,7 +130,7 @@
 
 
 {% macro _type_error(argument, column, accepted) -%}
-  {{ vigil.raise_error("'vigil: argument `" ~ argument ~ "` has a column of type ' || typeof(" ~ column ~ ") || '. Accepted: " ~ accepted ~ ".'") }}
+  {{ vigil.raise_error(vigil.text_literal('vigil: argument `' ~ argument ~ '` has a column of type ') ~ ' || typeof(' ~ column ~ ") || '. Accepted: " ~ accepted ~ ".'") }}
 {%- endmacro %}
 
 

@@ -90,7 +90,9 @@ def example(folder: Path) -> Path:
         assert run.returncode == 0, run.stdout
     (folder / "state").mkdir()
     for name in ("manifest.json", "catalog.json"):
-        shutil.copy(folder / "target" / name, folder / "state")
+        content = json.loads((folder / "target" / name).read_text())
+        content["metadata"]["invocation_id"] = "that of the base branch"
+        (folder / "state" / name).write_text(json.dumps(content))
     return folder
 
 

@@ -150,3 +150,18 @@ def test_versions_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     found = read_registry(registry(tmp_path, one=PRODUCER + "mode: FULL_TRANSITIVE\nversions: v*.avsc\n"))
     [producer] = found.producers.values()
     assert [file.name for file in producer.versions] == ["v1.avsc", "v9.avsc", "v10.avsc"]
+
+
+def test_what_looks_like_a_contract_is_read_or_is_an_error(tmp_path: Path) -> None:
+    folder = registry(tmp_path, two=PRODUCER)
+    (folder / "one.YML").write_text(CONTRACT)
+    assert [contract.consumer for contract in read_registry(folder).contracts] == ["analytics-platform"]
+    (folder / "old.yml.bak").write_text(CONTRACT)
+    (folder / "elsewhere").mkdir()
+    (folder / "linked").symlink_to("elsewhere")
+    with pytest.raises(VigilError) as error:
+        read_registry(folder)
+    assert str(error.value).splitlines() == [
+        f"{folder}/linked: a link to a folder is not read: put the folder here.",
+        f"{folder}/old.yml.bak: its name does not end in .yml or .yaml, so it is not read: rename it, or take it away.",
+    ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,22 +15,31 @@ from dbt_vigil.contracts.gates.consumers import Offer, unreadable
 from dbt_vigil.contracts.gates.deprecation import Announcements, declaring, too_early
 from dbt_vigil.contracts.gates.ownership import ownerless
 from dbt_vigil.contracts.gates.schema import SubjectChange, Version, changes, table_schema
-from dbt_vigil.contracts.git import base_of
+from dbt_vigil.contracts.git import Base, base_of
 from dbt_vigil.contracts.graph import Graph, read_graph
 from dbt_vigil.contracts.registry import Registry, Subject, read_registry
 from dbt_vigil.project import VigilError
 
-__all__ = ["check"]
+__all__ = ["Against", "check", "read_schemas"]
+
+KEY = re.compile(r"^(consumer|topic|table):", re.MULTILINE)
+"""What a document of a registry begins with."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """What a change is compared with."""
+
+    ref: str
+    """The branch that it is to land in."""
+    state: Path | None = None
+    """A folder with the manifest.json and catalog.json of that branch."""
+    registry: Path | None = None
+    """Where that branch has the registry, relative to the repository. Default: where the change has it."""
 
 
 def check(
-    folder: Path,
-    project: Path,
-    graph: Graph | None,
-    gates: AbstractSet[Gate],
-    base: str,
-    state: Path | None,
-    now: datetime,
+    folder: Path, project: Path, graph: Graph | None, gates: AbstractSet[Gate], against: Against, now: datetime
 ) -> list[Finding]:
     """What is broken, or could not be judged, in the order of what it is about.
 
@@ -37,28 +47,32 @@ def check(
         folder: The registry.
         project: The folder of the dbt project.
         graph: What dbt knows of it; None where there is no dbt project.
-        gates: Which to ask.
-        base: The branch that the change is to land in.
-        state: A folder with the manifest.json and catalog.json of that branch.
+        gates: Which to ask. With one that compares, consumers count as the base branch has them, too.
+        against: What to compare with.
         now: When the change is to land.
 
     Raises:
         VigilError: The registry, a schema in it, dbt's artifacts or the base branch cannot be read.
     """
-    new = Version(read_registry(folder), graph)
-    _read_schemas(new.registry)
+    new = Version(read_schemas(read_registry(folder)), graph)
+    if not new.registry.contracts and not new.registry.producers:
+        raise VigilError(f"{folder}: there is no contract in it, nor a producer.")
     findings: list[Finding] = []
     if gates & {Gate.SCHEMA, Gate.DEPRECATION}:
-        findings += _compared(folder, project, new, gates, base, state, now)
+        findings += _compared(folder, project, new, gates, against, now)
     if Gate.CONSUMERS in gates:
-        findings += _of_consumers(new)
+        findings += _of_consumers(new, new)
     if Gate.OWNERSHIP in gates and graph:
         findings += ownerless(graph)
     return merged(findings)
 
 
-def _read_schemas(registry: Registry) -> None:
-    """See that each can be read, before anything is judged."""
+def read_schemas(registry: Registry) -> Registry:
+    """The same, once each schema in it was read.
+
+    Raises:
+        VigilError: Of each that cannot be read, a line.
+    """
     wrong = []
     for producer in registry.producers.values():
         try:
@@ -67,24 +81,21 @@ def _read_schemas(registry: Registry) -> None:
             wrong.append(str(error))
     if wrong:
         raise VigilError("\n".join(wrong))
+    return registry
 
 
 def _compared(
-    folder: Path,
-    project: Path,
-    new: Version,
-    gates: AbstractSet[Gate],
-    ref: str,
-    state: Path | None,
-    now: datetime,
+    folder: Path, project: Path, new: Version, gates: AbstractSet[Gate], against: Against, now: datetime
 ) -> Iterator[Finding]:
-    base = base_of(folder, ref)
-    before = read_graph(state / "manifest.json") if state else None
+    base = base_of(folder, against.ref)
+    before = read_graph(against.state / "manifest.json") if against.state else None
+    if before and new.graph and before.invocation_id == new.graph.invocation_id is not None:
+        raise VigilError(f"{against.state} has the artifacts of the change itself, not those of {against.ref}.")
     with tempfile.TemporaryDirectory() as exported:
         root = Path(exported)
         base.export(root)
         try:
-            registry = _registry_of(root / base.path_of(folder), new.registry)
+            registry = _registry_of(root, against.registry or Path(base.path_of(folder)), new.registry)
         except VigilError as error:
             text = str(error).replace(f"{exported}/", "")
             yield Finding(
@@ -93,27 +104,55 @@ def _compared(
                 subject=f"registry {folder}",
                 field="",
                 direction="",
-                why=f"What {ref} has cannot be read: {text}",
-                instead=f"Mend it on {ref} first.",
+                why=f"What {against.ref} has cannot be read: {text}",
+                instead=f"Mend it on {against.ref} first.",
                 where=str(folder),
             )
             return
-        old = Version(registry, before)
+        old = Version(registry, before, root)
         announcements = Announcements(base, old, root, project)
         for found in (_without(f"{exported}/", found) for found in changes(old, new)):
             if found.change.is_removal and Gate.DEPRECATION in gates:
                 what = found.subject, found.change.field
                 hits = declaring(new, *what)
                 names = {hit.consumer for hit in hits}
-                # Who takes it out in this very change has not landed that.
-                hits += (
-                    replace(hit, where=f"{ref}:{hit.where.removeprefix(f'{exported}/')}")
-                    for hit in declaring(old, *what)
-                    if hit.consumer not in names
-                )
+                hits += (_landed(hit, base, root) for hit in declaring(old, *what) if hit.consumer not in names)
                 yield from too_early(found, announcements.of(*what), hits, now)
             elif Gate.SCHEMA in gates:
                 yield _of_schema(found, new)
+        if Gate.CONSUMERS in gates:
+            yield from _of_earlier_consumers(old, new, base, root)
+
+
+def _landed(hit: Hit, base: Base, root: Path) -> Hit:
+    """A consumer, as the base branch has it: who changes that in this very change has not landed it."""
+    return replace(hit, where=f"{base.ref}:{hit.where.removeprefix(f'{root}/')}")
+
+
+def _of_earlier_consumers(old: Version, new: Version, base: Base, root: Path) -> Iterator[Finding]:
+    """What those of the base branch can no longer read, but for what they could not read before."""
+    earlier = {(found.field, found.why, found.hit[0].consumer) for found in _of_consumers(old, old)}
+    now = {(found.field, found.why, found.hit[0].consumer) for found in _of_consumers(new, new)}
+    known = earlier | now
+    for found in _of_consumers(old, new):
+        hit = _landed(found.hit[0], base, root)
+        if (found.field, found.why, hit.consumer) not in known:
+            yield replace(found, hit=(hit,), where=hit.where)
+    for subject, producer in old.registry.producers.items():
+        after = new.registry.producers.get(subject)
+        consumers = [(c, d) for c, d in old.registry.consumers.get(subject, ()) if d.tested or d.freshness]
+        if producer.lands_in and after and not after.lands_in and consumers:
+            yield Finding(
+                gate=Gate.CONSUMERS,
+                verdict=Verdict.BROKEN,
+                subject=str(subject),
+                field="",
+                direction="",
+                why="It no longer says where it lands: what its consumers say of its data would not be tested.",
+                instead=f"Keep `lands_in`, here {producer.lands_in}.",
+                where=after.where,
+                hit=tuple(_landed(Hit(c.consumer, c.owner, d.where), base, root) for c, d in consumers),
+            )
 
 
 def _without(folder: str, found: SubjectChange) -> SubjectChange:
@@ -122,9 +161,15 @@ def _without(folder: str, found: SubjectChange) -> SubjectChange:
     return replace(found, change=change, where=found.where.removeprefix(folder))
 
 
-def _registry_of(folder: Path, new: Registry) -> Registry:
+def _registry_of(root: Path, folder: Path, new: Registry) -> Registry:
     """That of the base branch, where there may be none yet."""
-    return read_registry(folder, new) if folder.is_dir() else Registry(folder, (), {})
+    if (root / folder).is_dir():
+        return read_registry(root / folder, new)
+    for file in root.rglob("*.y*ml"):
+        if KEY.search(file.read_text(errors="replace")):
+            where = file.parent.relative_to(root)
+            raise VigilError(f"there is no {folder}, but there are contracts in {where}: give that as --base-registry.")
+    return Registry(root / folder, (), {})
 
 
 def _of_schema(found: SubjectChange, new: Version) -> Finding:
@@ -142,9 +187,10 @@ def _of_schema(found: SubjectChange, new: Version) -> Finding:
     )
 
 
-def _of_consumers(new: Version) -> Iterator[Finding]:
-    for subject, consumers in new.registry.consumers.items():
-        offers = list(_offers(subject, new))
+def _of_consumers(declared: Version, given: Version) -> Iterator[Finding]:
+    """What the consumers of one version cannot read of what is given in another."""
+    for subject, consumers in declared.registry.consumers.items():
+        offers = list(_offers(subject, given))
         if offers:
             yield from unreadable(subject, offers, consumers)
         for contract, dependency in consumers if not offers else ():

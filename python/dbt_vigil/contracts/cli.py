@@ -17,7 +17,7 @@ from dbt_vigil.project import VigilError
 if TYPE_CHECKING:
     from dbt_vigil.contracts.gates.schema import Version
     from dbt_vigil.contracts.graph import Graph
-    from dbt_vigil.contracts.registry import Subject
+    from dbt_vigil.contracts.registry import Registry, Subject
 
 __all__ = ["contracts"]
 
@@ -70,6 +70,7 @@ def contracts() -> None:
 @contracts.command()
 @_where
 @click.option("--base", default="origin/main", show_default=True, help="The branch that the change is to land in.")
+@click.option("--base-registry", type=click.Path(path_type=Path), help="Where that branch has it. Default: --registry.")
 @click.option("--state", type=Folder, help="A folder with the manifest.json and catalog.json of that branch.")
 @click.option("--gate", "gates", multiple=True, type=click.Choice(GATES), help="Only this gate; may be repeated.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day on which it is to land. Default: today.")
@@ -84,6 +85,7 @@ def check(
     manifest: Path | None,
     catalog: Path | None,
     base: str,
+    base_registry: Path | None,
     state: Path | None,
     gates: Sequence[str],
     as_of: datetime | None,
@@ -98,13 +100,17 @@ def check(
     deprecation  what is removed was announced 28 days ago on the base branch, and nobody declares it
     ownership    every model, source and data test has an owner
     """
-    from dbt_vigil.contracts.checking import check
-    from dbt_vigil.contracts.findings import Gate, exit_code
+    from dbt_vigil.contracts.checking import Against, check
+    from dbt_vigil.contracts.findings import Gate, exit_code, unreadable
     from dbt_vigil.contracts.reports import findings_as
 
     chosen = {Gate(gate) for gate in gates or GATES}
     now = as_of.replace(tzinfo=timezone.utc) if as_of else datetime.now(timezone.utc)
-    findings = check(registry, project, _graph(project, manifest, catalog), chosen, base, state, now)
+    try:
+        graph = _graph(project, manifest, catalog, is_current=True)
+        findings = check(registry, project, graph, chosen, Against(base, state, base_registry), now)
+    except VigilError as error:
+        findings = unreadable(error)
     _print(findings_as(as_format, findings, Path.cwd()), output)
     ctx.exit(exit_code(findings))
 
@@ -180,12 +186,11 @@ def compile_command(
 ) -> None:
     """Write the contracts' rules about data as dbt's data tests, with an exposure for each consumer."""
     from dbt_vigil.contracts.compiling import compile_contracts, write_compiled
-    from dbt_vigil.contracts.registry import read_registry
 
     graph = _graph(project, manifest, catalog)
     if graph is None:
         raise VigilError(f"{project}/target/manifest.json is not there: run dbt parse, or give it as --manifest.")
-    compiled = compile_contracts(read_registry(registry), graph, project / folder, dead_letter=dead_letter)
+    compiled = compile_contracts(_registry(registry), graph, project / folder, dead_letter=dead_letter)
     written = write_compiled(compiled)
     for note in compiled.notes:
         click.echo(f"vigil: {note}", err=True)
@@ -214,9 +219,8 @@ def announce(
     """
     from dbt_vigil.contracts.announcing import announce
     from dbt_vigil.contracts.gates.schema import Version
-    from dbt_vigil.contracts.registry import read_registry
 
-    version = Version(read_registry(registry), _graph(project, manifest, catalog))
+    version = Version(_registry(registry), _graph(project, manifest, catalog))
     today = datetime.now(timezone.utc).date()
     after: date | None = remove_after.date() if remove_after else None
     announcement = announce(version, project, _subject(version, subject), field, today, after, replacement)
@@ -253,12 +257,11 @@ def impact(
     from dbt_vigil.contracts.graph import Graph, read_graph
     from dbt_vigil.contracts.impact import changed
     from dbt_vigil.contracts.impact import impact as impact_of
-    from dbt_vigil.contracts.registry import read_registry
     from dbt_vigil.contracts.reports import impacts_as
 
     if (subject is None) == (state is None):
         raise click.UsageError("Give a SUBJECT, or --state.")
-    found, graph = read_registry(registry), _graph(project, manifest, catalog)
+    found, graph = _registry(registry), _graph(project, manifest, catalog)
     if state:
         if graph is None:
             raise VigilError(f"{project}/target/manifest.json is not there: run dbt compile, or give it as --manifest.")
@@ -283,10 +286,9 @@ def export(
     """
     from dbt_vigil.contracts.gates.schema import Version
     from dbt_vigil.contracts.interchange import to_odcs
-    from dbt_vigil.contracts.registry import read_registry
 
     graph = _graph(project, manifest, catalog)
-    version = Version(read_registry(registry), graph)
+    version = Version(_registry(registry), graph)
     found = _subject(version, subject)
     given = version.registry.producers.get(found) or (graph.tables.get(found) if graph else None)
     if given is None:
@@ -328,12 +330,19 @@ def _say_lost(lost: Sequence[str]) -> None:
         click.echo(f"vigil: not kept: {sentence}", err=True)
 
 
-def _graph(project: Path, manifest: Path | None, catalog: Path | None) -> Graph | None:
+def _registry(folder: Path) -> Registry:
+    from dbt_vigil.contracts.checking import read_schemas
+    from dbt_vigil.contracts.registry import read_registry
+
+    return read_schemas(read_registry(folder))
+
+
+def _graph(project: Path, manifest: Path | None, catalog: Path | None, *, is_current: bool = False) -> Graph | None:
     from dbt_vigil.contracts.graph import read_graph
 
     file = manifest or project / "target" / "manifest.json"
     if manifest or file.exists():
-        return read_graph(file, catalog)
+        return read_graph(file, catalog, project if is_current else None)
     if (project / "dbt_project.yml").exists():
         raise VigilError(f"{file} is not there: run dbt docs generate, or give another as --manifest.")
     return None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from dbt_vigil.contracts.registry import Owner
+from dbt_vigil.project import VigilError
 
-__all__ = ["Finding", "Gate", "Hit", "Verdict", "exit_code", "merged"]
+__all__ = ["Finding", "Gate", "Hit", "Verdict", "exit_code", "merged", "unreadable"]
+
+PLACE = re.compile(r"(\S+:\d+): ")
+"""What a line about a file begins with."""
 
 
 class Verdict(str, Enum):
@@ -71,6 +76,23 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
         hits.setdefault(replace(finding, hit=()), set()).update(finding.hit)
     joined = (replace(finding, hit=tuple(sorted(found, key=_place_of_hit))) for finding, found in hits.items())
     return sorted(joined, key=_place)
+
+
+def unreadable(error: VigilError) -> list[Finding]:
+    """What could not be judged, because something could not be read: of each line of an error, one."""
+    return [
+        Finding(
+            gate=Gate.SCHEMA,
+            verdict=Verdict.UNDECIDED,
+            subject="what is to be judged",
+            field="",
+            direction="",
+            why=line,
+            instead="",
+            where=found[1] if (found := PLACE.match(line)) else "",
+        )
+        for line in str(error).splitlines()
+    ]
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

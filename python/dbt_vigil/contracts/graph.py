@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ class Node:
     """As compiled; none unless dbt compiled it."""
     relation: str | None = None
     """As SQL."""
+    table: str | None = None
+    """The relation's name within its schema."""
     timestamp_column: str | None = None
     """A model's `event_time`, or a source's `loaded_at_field`."""
     column: str | None = None
@@ -101,6 +104,8 @@ class Graph:
     """The adapter's type, which is sqlglot's name of its dialect."""
     nodes: Mapping[str, Node]
     """By unique id."""
+    invocation_id: str | None = None
+    """Of the run that wrote the manifest."""
 
     @cached_property
     def tables(self) -> Mapping[Subject, Node]:
@@ -117,22 +122,26 @@ class Graph:
         return dict(found)
 
 
-def read_graph(manifest: Path, catalog: Path | None = None) -> Graph:
+def read_graph(manifest: Path, catalog: Path | None = None, project: Path | None = None) -> Graph:
     """Read what dbt has written.
 
     Args:
         manifest: A manifest.json.
         catalog: A catalog.json of the same project, which knows types. Default: the one beside the manifest, if any.
+        project: The folder of the project, if what is read must be of what it is now.
 
     Raises:
-        VigilError: A file cannot be read, or is not dbt's.
+        VigilError: A file cannot be read, or is not dbt's; or the project, or what is built of it, is newer.
     """
     content = _read(manifest, "nodes")
     beside = catalog or manifest.with_name("catalog.json")
     built = _read(beside, "nodes") if catalog or beside.exists() else {"nodes": {}, "sources": {}}
-    if "metadata" in built and built["metadata"]["generated_at"] < content["metadata"]["generated_at"]:
-        text = f"{beside} is older than {manifest}: what it says may have changed. Run dbt docs generate, as the last."
-        raise VigilError(text)
+    if project and "metadata" in built and built["metadata"]["generated_at"] < content["metadata"]["generated_at"]:
+        text = f"{beside} is older than {manifest}: what it says may have changed."
+        raise VigilError(f"{text} Run dbt build and dbt docs generate, as the last.")
+    if project and (changed := _changed_since(content, project)):
+        text = f"{', '.join(changed[:3])}: changed since {manifest} was written."
+        raise VigilError(f"{text} Run dbt build and dbt docs generate, as the last.")
     owners = {group["name"]: owner_of(group["owner"]) for group in content["groups"].values()}
     in_catalog = built["nodes"] | built["sources"]
     nodes = {
@@ -141,18 +150,38 @@ def read_graph(manifest: Path, catalog: Path | None = None) -> Graph:
         for key, node in content[part].items()
     }
     metadata = content["metadata"]
-    return Graph(metadata.get("project_name") or "", metadata.get("adapter_type") or "", nodes)
+    return Graph(
+        project=metadata.get("project_name") or "",
+        engine=metadata.get("adapter_type") or "",
+        nodes=nodes,
+        invocation_id=metadata.get("invocation_id"),
+    )
+
+
+def _changed_since(manifest: Mapping[str, Any], project: Path) -> list[str]:
+    """The models whose files are not those that dbt has read."""
+    name, changed = manifest["metadata"].get("project_name"), []
+    for node in manifest["nodes"].values():
+        file = project / node["original_file_path"]
+        known = (node.get("checksum") or {}).get("checksum")
+        if node["package_name"] != name or node["resource_type"] != "model" or not known:
+            continue
+        # As dbt does: https://github.com/dbt-labs/dbt-core, FileHash.from_contents of the stripped text.
+        text = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+        if sha256(text.encode()).hexdigest() != known:
+            changed.append(node["original_file_path"])
+    return changed
 
 
 def owner_of(given: Any) -> Owner | None:
     """An owner as dbt's YAML has it: a name, or a mapping of `team` or `name`, `email` and `slack`."""
-    if isinstance(given, str) and given:
-        return Owner(given)
+    if isinstance(given, str) and given.strip():
+        return Owner(given.strip())
     if isinstance(given, Mapping):
         team = given.get("team") or given.get("name") or given.get("email")
         emails = given.get("email")
         email = ", ".join(map(str, emails)) if isinstance(emails, list) else emails
-        return Owner(str(team), email, given.get("slack")) if team else None
+        return Owner(str(team), email, given.get("slack")) if team and str(team).strip() else None
     return None
 
 
@@ -195,6 +224,7 @@ def _node(node: Mapping[str, Any], owners: Mapping[str, Owner | None], built: Ma
         is_public=node.get("access") == "public" or is_enforced,
         sql=node.get("compiled_code") if is_table else None,
         relation=node.get("relation_name"),
+        table=node.get("identifier") or node.get("alias"),
         timestamp_column=(config.get("event_time") or node.get("loaded_at_field")) if is_table else None,
         column=node.get("column_name"),
         group=config.get("group") or node.get("group"),

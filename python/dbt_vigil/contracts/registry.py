@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 KINDS = ("topic", "model", "source", "table")
+PATH = re.compile(r"[.\[{]")
+"""What is in the name of a field that is within another."""
 KEYS = {"contract": {"consumer"}, "producer": {"topic", "table"}}
 """Which keys tell the documents apart."""
 VALIDATORS = {
@@ -111,6 +113,20 @@ class Dependency:
     """`file:line`."""
     lines: Mapping[str, str]
     """Of each field's name, `file:line`."""
+
+    @property
+    def tested(self) -> tuple[Field, ...]:
+        """The fields that have a rule about data."""
+        return tuple(
+            field
+            for field in self.fields
+            if field.required
+            or field.allowed_values
+            or field.min is not None
+            or field.max is not None
+            or self.max_null_rate is not None
+            if not PATH.search(field.name)
+        )
 
 
 @dataclass(frozen=True)
@@ -192,11 +208,15 @@ class Registry:
 
     @cached_property
     def consumers(self) -> Mapping[Subject, list[tuple[Contract, Dependency]]]:
-        """Who depends on what."""
+        """Who depends on what: on a topic, and on those of its fields that are tested where it lands."""
         found: dict[Subject, list[tuple[Contract, Dependency]]] = defaultdict(list)
         for contract in self.contracts:
             for dependency in contract.depends_on:
                 found[dependency.subject].append((contract, dependency))
+                producer = self.producers.get(dependency.subject)
+                if producer and producer.lands_in and dependency.tested:
+                    landed = replace(dependency, subject=producer.lands_in, fields=dependency.tested)
+                    found[producer.lands_in].append((contract, landed))
         return dict(found)
 
 
@@ -216,7 +236,18 @@ def read_registry(folder: Path, like: Registry | None = None) -> Registry:
     producers: dict[Subject, Producer] = {}
     texts: set[str] = set()
     wrong: list[str] = []
-    for file in sorted(path for suffix in ("yml", "yaml") for path in folder.rglob(f"*.{suffix}")):
+    for file in sorted(folder.rglob("*")):
+        suffixes = [suffix.lower() for suffix in file.suffixes]
+        if file.is_symlink() and file.is_dir():
+            wrong.append(f"{file}: a link to a folder is not read: put the folder here.")
+            continue
+        if not file.is_file() or not set(suffixes) & {".yml", ".yaml"}:
+            continue
+        if suffixes[-1] not in (".yml", ".yaml"):
+            wrong.append(
+                f"{file}: its name does not end in .yml or .yaml, so it is not read: rename it, or take it away."
+            )
+            continue
         try:
             for document in read_documents(file):
                 if not like or document.text not in like.texts:

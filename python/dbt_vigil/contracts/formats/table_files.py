@@ -21,8 +21,15 @@ Table = tuple[tuple[Entry, ...], str, int]
 """The columns, the format and its version."""
 
 COLUMNS = """
-    select schema_name, table_name, column_name, data_type, is_nullable
-    from duckdb_columns()
+    select
+      schema_name,
+      table_name,
+      column_name,
+      data_type || case when data_type = 'VARCHAR' and (
+        select count(*) > 0 from duckdb_tables() as t where t.table_oid = c.table_oid and sql ilike '% collate %'
+      ) then ' collate' else '' end,
+      is_nullable
+    from duckdb_columns() as c
     where database_name = current_database()
       and lower(table_name) = lower($table)
       and ($schema is null or lower(schema_name) = lower($schema))

@@ -191,8 +191,8 @@ def of_sql(text: str | None, dialect: str) -> Type:
     """
     if text is None or not text.strip():
         return NO_TYPE
-    if re.search(r"\bcollate\b", text, re.IGNORECASE):
-        return Unknown(f"the collation in {text} is not read")
+    if re.search(r"\bcollate\b|;", text, re.IGNORECASE):  # which sqlglot leaves out
+        return Unknown(f"the type {text} is more than a type")
     try:
         return _of_sql(exp.DataType.build(text, dialect=dialect), dialect)
     except (SqlglotError, TypeError, ValueError):
@@ -260,6 +260,8 @@ def _of_field(said: Mapping[str, Any], format: str) -> Entry:  # noqa: A002
     if format == "iceberg":
         return Entry(said["name"], type_, not said["required"], said.get("initial-default") is not None)
     metadata = said.get("metadata") or {}
+    if metadata.get("__COLLATIONS"):
+        return Entry(said["name"], Unknown("the collation of a text is not read"), said["nullable"])
     length = re.fullmatch(r"(?:var)?char\((\d+)\)", str(metadata.get("__CHAR_VARCHAR_TYPE_STRING")))
     return Entry(said["name"], Scalar("string", (int(length[1]),)) if length else type_, said["nullable"])
 

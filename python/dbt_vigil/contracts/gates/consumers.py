@@ -180,4 +180,6 @@ def _is_of(family: str, given: Any, name: str) -> bool:
 
 
 def _written(given: Any, name: str) -> str:
-    return f"decimal({given['precision']}, {given.get('scale', 0)})" if name == "decimal" else f"a {name}"
+    if name == "decimal":
+        return f"decimal({given['precision']}, {given.get('scale', 0)})"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

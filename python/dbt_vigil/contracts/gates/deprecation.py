@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import yaml
 from dbt_vigil.contracts.findings import Finding, Gate, Hit, Verdict
 from dbt_vigil.contracts.gates.schema import SubjectChange, Version
 from dbt_vigil.contracts.git import Base, Commit, base_of
-from dbt_vigil.contracts.registry import Contract, Dependency, Subject
+from dbt_vigil.contracts.registry import Contract, Dependency, Deprecation, Subject
+from dbt_vigil.report import counted
 
 __all__ = ["DAYS", "WHOLE", "Announced", "Announcements", "declaring", "too_early"]
 
@@ -56,6 +57,8 @@ class Announced:
 
     base: Base
     commit: Commit | None
+    until: date = date.min
+    """The day until which it stays, as the announcement says."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,21 @@ class Announcements:
         Raises:
             VigilError: dbt's project is in no repository, or in one that does not have the base branch.
         """
+        found = self._commit(subject, field)
+        days = (_day(said.remove_after) for said in self._said(subject, field))
+        return replace(found, until=max(days, default=date.min))
+
+    def _said(self, subject: Subject, field: str) -> Iterator[Deprecation]:
+        """What the base branch says of the removal."""
+        producer = self.old.registry.producers.get(subject)
+        if producer:
+            yield from (said for name, said in producer.deprecations.items() if _covers(name, field))
+        node = self.old.graph.tables.get(subject) if self.old.graph else None
+        column = node.declared.get(field.lower()) if node else None
+        if column and column.deprecation:
+            yield column.deprecation
+
+    def _commit(self, subject: Subject, field: str) -> Announced:
         producer = self.old.registry.producers.get(subject)
         if producer:
             path = producer.file.relative_to(self.exported).as_posix()
@@ -122,11 +140,14 @@ def too_early(found: SubjectChange, announced: Announced, hits: Sequence[Hit], n
         why = f"{what} is removed, and that was never announced on {base.ref}."
         instead = f"Keep it, and announce the removal: {_command(subject, change.field)}."
     elif (days := (now.date() - commit.landed_at.date()).days) < DAYS:
-        why = f"{what} is removed {days} days after that was announced on {base.ref}, by {commit.name[:12]}."
-        instead = f"Keep it for {DAYS - days} days more: {DAYS} are promised."
+        why = f"{what} is removed {counted(days, 'day')} after that was announced on {base.ref}, by {commit.name[:12]}."
+        instead = f"Keep it for {counted(DAYS - days, 'day')} more: {DAYS} are promised."
         if base.is_shallow:
             verdict = Verdict.UNDECIDED
             instead = "Fetch the whole history (fetch-depth: 0): it may have been announced before what is here."
+    elif now.date() < announced.until:
+        why = f"{what} is removed, and was announced to stay until {announced.until}."
+        instead = "Keep it until then."
     elif hits:
         why = f"{what} is removed, and is still declared."
         instead = "Wait until no consumer declares it any more."
@@ -142,6 +163,13 @@ def too_early(found: SubjectChange, announced: Announced, hits: Sequence[Hit], n
             where=found.where,
             hit=tuple(hits),
         )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return date.min
 
 
 def _command(subject: Subject, field: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dbt_vigil.contracts.changes import Change, Direction, Mode
@@ -22,6 +24,8 @@ class Version:
     registry: Registry
     graph: Graph | None
     """None where dbt has written nothing."""
+    root: Path | None = None
+    """The folder that all files are in which are of this time; None if there is no other."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def changes(old: Version, new: Version) -> Iterator[SubjectChange]:
         where = producer.where
         if subject in new.registry.producers:
             where = str(new.registry.producers[subject].schema_file)
-            found = _of_producer(producer, new.registry.producers[subject])
+            found = _of_producer(producer, new.registry.producers[subject], old.root)
         else:
             found = [_removed("")]
         yield from (SubjectChange(subject, change, where) for change in dict.fromkeys(found))
@@ -67,29 +71,47 @@ def changes_between(old: Schema, new: Schema, mode: Mode) -> list[Change]:
 
 def removed(old: Record, new: Record) -> list[str]:
     """The fields that are there no more, without the parts of those that are gone as a whole."""
-    kept = {path.lower() for path in fields_of(new)}
-    gone = [path for path in fields_of(old) if path.lower() not in kept]
-    return [path for path in gone if not any(path != other and _is_within(path, other) for other in gone)]
+    kept: dict[str, list[Records]] = defaultdict(list)
+    for path, records in _fields(new, "", ()):
+        kept[path.lower()].append(records)
+    gone = [
+        path for path, records in _fields(old, "", ()) if not any(_are(records, those) for those in kept[path.lower()])
+    ]
+    found = [path for path in gone if not any(path != other and _is_within(path, other) for other in gone)]
+    return list(dict.fromkeys(found))
 
 
-def fields_of(given: Any, path: str = "") -> Iterator[str]:
-    """The paths of all fields of a type of Avro, those before their parts.
+def fields_of(given: Any) -> set[str]:
+    """The paths of all fields of a type of Avro."""
+    return {path for path, _ in _fields(given, "", ())}
 
-    Args:
-        given: The type.
-        path: Where it is.
-    """
+
+Records = tuple[str | None, ...]
+"""The names of the records that a field is within, None of one that is the only one there."""
+
+
+def _fields(given: Any, path: str, records: Records) -> Iterator[tuple[str, Records]]:
+    """Those of a type, each before its parts."""
     if isinstance(given, list):
-        yield from (found for branch in given for found in fields_of(branch, path))
+        is_choice = sum(isinstance(branch, dict) and branch["type"] == "record" for branch in given) > 1
+        for branch in given:
+            name = str(branch["name"]) if is_choice and isinstance(branch, dict) and "name" in branch else None
+            yield from _fields(branch, path, (*records, name))
     elif isinstance(given, dict) and given["type"] == "record":
         for field in given["fields"]:
             name = f"{path}.{field['name']}" if path else field["name"]
-            yield name
-            yield from fields_of(field["type"], name)
+            yield name, records
+            yield from _fields(field["type"], name, records)
     elif isinstance(given, dict) and given["type"] == "array":
-        yield from fields_of(given["items"], f"{path}[]")
+        yield from _fields(given["items"], f"{path}[]", records)
     elif isinstance(given, dict) and given["type"] == "map":
-        yield from fields_of(given["values"], f"{path}{{}}")
+        yield from _fields(given["values"], f"{path}{{}}", records)
+
+
+def _are(old: Records, new: Records) -> bool:
+    """Whether what is within some records still is: the only one there may be another."""
+    named = [name for name in old if name]
+    return not named or not any(new) or named == [name for name in new if name]
 
 
 def _is_within(path: str, other: str) -> bool:
@@ -102,8 +124,12 @@ def table_schema(columns: Mapping[str, Column], engine: str) -> tables.TableSche
     return tables.TableSchema.of_columns(given, engine, "dbt")
 
 
-def _of_producer(old: Producer, new: Producer) -> list[Change]:
+def _of_producer(old: Producer, new: Producer, root: Path | None) -> list[Change]:
     schema = new.schema
+    if root and not old.schema_file.resolve().is_relative_to(root.resolve()):
+        why = f"What it was is not known: {old.schema_file} is not in the repository, and is what it is now."
+        instead = "Give its schema as a file of the repository, by a relative path: of a table its metadata.json, say."
+        return [_undecided(why, instead)]
     try:
         earlier = [old.schema, *(old.version(file) for file in old.versions if old.mode.is_transitive)]
     except VigilError as error:
@@ -131,6 +157,10 @@ def _of_table(subject: Subject, old: Graph | None, new: Graph | None) -> Iterato
         text = f"Its columns are not known: there is no catalog {which}that has it."
         yield SubjectChange(subject, _undecided(text, "Run dbt docs generate."), after.file)
     elif before and after and new:
+        if before.table != after.table:
+            why = f"It is the table {after.table} now, and was {before.table}: who reads that finds it no more."
+            moved = Change("", Direction.FORWARD, why, "Keep the name, or leave a view of the old name.")
+            yield SubjectChange(subject, moved, after.file)
         earlier, later = table_schema(before.columns, old.engine), table_schema(after.columns, new.engine)
         found = changes_between(earlier, later, Mode.FULL)
         yield from (SubjectChange(subject, change, after.file) for change in found)
@@ -146,4 +176,4 @@ def _undecided(why: str, instead: str) -> Change:
 
 
 def _format(schema: Schema) -> str:
-    return type(schema).__name__.removesuffix("Schema")
+    return {"JsonSchema": "JSON Schema"}.get(name := type(schema).__name__, name.removesuffix("Schema"))

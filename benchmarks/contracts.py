@@ -21,7 +21,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from dbt_vigil.contracts.checking import check
+from dbt_vigil.contracts.checking import Against, check
 from dbt_vigil.contracts.findings import Gate
 from dbt_vigil.contracts.graph import read_graph
 
@@ -52,8 +52,9 @@ def timed(folder: Path, gates: set[Gate], rounds: int) -> tuple[int, float]:
     seconds = []
     for _ in range(rounds):
         started = time.perf_counter()
-        graph = read_graph(folder / "target/manifest.json")
-        found = check(folder / "contracts", folder, graph, gates, "main", folder / "state", datetime.now(timezone.utc))
+        graph = read_graph(folder / "target/manifest.json", project=folder)
+        against = Against("main", folder / "state")
+        found = check(folder / "contracts", folder, graph, gates, against, datetime.now(timezone.utc))
         seconds.append(time.perf_counter() - started)
     return len(found), median(seconds)
 

@@ -17,7 +17,7 @@ CONTRACT = [
 ]  # fmt: skip
 
 # All of them take Spark minutes: `make test-all-cases` has them judged, `make test` some.
-STORED_CASES = load_cases()[:: 1 if ALL_CASES else 8]
+STORED_CASES = load_cases()[:: 1 if ALL_CASES else 24]
 PROFILED_CASES = [case for case in load_cases() if case.check in CHECKS and not why_not(case)]
 
 
@@ -70,7 +70,7 @@ def assert_expected(case: Case, rows: list[Row]) -> None:
 @pytest.mark.parametrize(
     "profiled_case",
     [
-        pytest.param(case, id=case.id, marks=[pytest.mark.seldom_on_spark] if number % 2 else [])
+        pytest.param(case, id=case.id, marks=[pytest.mark.seldom_on_spark] if number % 8 else [])
         for number, case in enumerate(PROFILED_CASES)
     ],
 )

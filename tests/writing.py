@@ -16,7 +16,7 @@ from dbt_vigil.cli import main
 
 # `make test-writers` lets eight run 50 times each.
 RUNS = int(os.environ.get("VIGIL_RUNS", "1"))
-PROCESSES = 8 if RUNS > 1 else 4
+PROCESSES = 8 if RUNS > 1 else 3
 
 
 def start_writers(directory: Path, runs: int) -> list[subprocess.Popen[str]]:

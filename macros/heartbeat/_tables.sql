@@ -107,6 +107,10 @@
   {{ return('recorded_on' if vigil._file_format() == 'delta' else none) }}
 {% endmacro %}
 
-{% macro default___day_partition() %}
+{% macro duckdb___day_partition() %}
   {{ return(none) }}
+{% endmacro %}
+
+{% macro default___day_partition() %}
+  {{ vigil._unsupported_engine() }}
 {% endmacro %}

@@ -581,3 +581,12 @@ def test_what_is_compiled_is_that_of_the_contracts(built: Path, tmp_path: Path) 
     shop = repository(built, tmp_path / "shop")
     result = shop.vigil("compile", "--dead-letter")
     assert (result.exit_code, "0 files written, 0 removed, 4 unchanged" in result.output) == (0, True), result.output
+
+
+def test_what_a_change_hits(shop: Repository) -> None:
+    result = shop.vigil("impact", "order_events", "total_usd", "--format", "json")
+    [found] = json.loads(result.output)["impacts"]
+    assert {consumer["name"] for consumer in found["consumers"]} == {"finance", "analytics-platform"}
+    assert {"order_events__contracted", "order_events__rejected"} <= {node["name"] for node in found["nodes"]}
+    result = shop.vigil("impact", "order_events", "totl")
+    assert (result.exit_code, "model order_events has no column `totl`." in result.output) == (2, True)

@@ -80,6 +80,7 @@ WRONG = {
         "one.yml:8: depends_on[0].fields[2].allowed_values[1]: `True` is not a text (put it in quotes) or a number.",
     ),
     "bounds swapped": (changed("min: 0, max: 1000000", "min: 5, max: 1"), "one.yml:7: min 5 is more than max 1."),
+    "a bound that is none": (changed("max: 1000000", "max: .nan"), "one.yml:7: `min` and `max` are numbers, not NaN"),
     "bounds of a text": (changed("type: number", "type: string"), "one.yml:7: `min` and `max` are of numbers;"),
     "a rate of nothing": (changed("min: 0, max: 1000000, ", ""), "one.yml:7: `max_rate` says how much may be outside"),
     "a rate above 1": (

@@ -269,7 +269,11 @@ def impact(
         impacts = [impact_of(found, before, *change) for change in changed(before, graph)]
     else:
         version = Version(found, graph)
-        impacts = [impact_of(found, graph or Graph("", "", {}), _subject(version, str(subject)), field)]
+        what = _subject(version, str(subject))
+        node = graph.tables.get(what) if graph else None
+        if field and node and node.has_all_columns and field.lower() not in node.columns:
+            raise VigilError(f"{what} has no column `{field}`.")
+        impacts = [impact_of(found, graph or Graph("", "", {}), what, field)]
     _print(impacts_as(as_format, impacts, Path.cwd()), output)
 
 

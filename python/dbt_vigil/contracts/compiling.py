@@ -351,8 +351,6 @@ class _Compiler:
         bounds = {"min_value": one.min, "max_value": one.max}
         given = {name: bound for name, bound in bounds.items() if bound is not None}
         if given:
-            if not all(map(_is_finite, given.values())):
-                self.wrong.append(f"{where}: `min` and `max` are numbers, not NaN or infinity.")
             yield "range", "vigil.out_of_range_rate", given | {"max_rate": one.max_rate}
 
     def _name_views(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +333,8 @@ def _field(given: Mapping[str, Any], where: str) -> Field:
     low, high = constraints.get("min"), constraints.get("max")
     if low is None and high is None and constraints:
         raise VigilError(f"{where}: `max_rate` says how much may be outside of `min` and `max`: there is neither.")
+    if not all(isfinite(bound) for bound in (low, high) if bound is not None):
+        raise VigilError(f"{where}: `min` and `max` are numbers, not NaN or infinity.")
     if low is not None and high is not None and low > high:
         raise VigilError(f"{where}: min {low} is more than max {high}.")
     if constraints and not re.match("number|integer|decimal", given["type"]):

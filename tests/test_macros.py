@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from dbt import tracking
 from dbt.compilation import Compiler
@@ -23,7 +25,7 @@ from dbt_vigil.project import VigilError
 from tests.case_table import DEFAULT_VARS, Case, load_cases
 from tests.conftest import ENGINES, write_case
 from tests.engines import DuckDB, Spark
-from tests.project import REPO, Project
+from tests.project import REPO, Project, package_macros
 
 NEW_YORK = {"vigil_timezone": "America/New_York"}
 # The clocks of New York change on two of these days. None: variable vigil_as_of is not given.
@@ -248,3 +250,13 @@ def test_a_wrong_moment_is_an_error(compiled: Compiled, cache: Path) -> None:
 def test_dbt_is_not_imported() -> None:
     code = "import sys, dbt_vigil.macros; sys.exit(any(name.split('.')[0] == 'dbt' for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_columns_name_is_no_sql(tmp_path: Path) -> None:
+    name = "x') end); create table pwned as (select 1 as a); --"
+    macros = package_macros("duckdb", date(2013, 2, 9), tmp_path)
+    with duckdb.connect() as connection:
+        connection.execute(f'create table given as select * from (values (1), (3)) as v("{name}")')
+        outside = macros.call("is_outside", column=f'"{name}"', min_value=2)
+        assert connection.execute(f"select * from given where {outside}").fetchall() == [(1,)]
+        assert connection.execute("select table_name from duckdb_tables()").fetchall() == [("given",)]

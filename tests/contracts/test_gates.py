@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from dbt_vigil.contracts.graph import owner_of
 from tests.contracts.producing import NOW, Repository, example, repository
 
 TOPIC = "contracts/producers/order-events.yml"
@@ -503,6 +504,11 @@ def test_everything_has_an_owner(shop: Repository) -> None:
     code, findings = shop.check("--gate", "ownership")
     assert code == 1
     assert {"model order_events", "check unique_order_events_order_id"} <= {f["subject"] for f in findings}
+
+
+@pytest.mark.parametrize("owner", ["  ", "", {"email": " "}, {"name": ""}, None, 3])
+def test_an_owner_that_is_nobody(owner: Any) -> None:
+    assert owner_of(owner) is None
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,21 @@ def test_the_newest_metadata_of_a_folder(tmp_path: Path) -> None:
         TableSchema.read(tmp_path, "t")
 
 
+def test_the_collation_of_a_text_is_not_known(tmp_path: Path) -> None:
+    file = tmp_path / "shop.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create table plain (x varchar); create table sorted (x varchar collate nocase, n integer)")
+    plain, collated = TableSchema.read(file, "plain"), TableSchema.read(file, "sorted")
+    assert [change.is_undecided for change in plain.changes_to(collated, [Direction.FORWARD])] == [True]
+    assert plain.changes_to(plain, [Direction.FORWARD]) == []
+    for metadata, expected in (({}, []), ({"__COLLATIONS": {"x": "icu.UNICODE_CI"}}, [True])):
+        field = {"name": "x", "type": "string", "nullable": True, "metadata": metadata}
+        schema = tmp_path / "schema.json"
+        schema.write_text(json.dumps({"type": "struct", "fields": [field]}))
+        delta = TableSchema.read(schema, "t")
+        assert [change.is_undecided for change in delta.changes_to(delta, [Direction.FORWARD])] == expected
+
+
 def test_a_database_of_duckdb(tmp_path: Path) -> None:
     file = tmp_path / "shop.duckdb"
     with duckdb.connect(str(file)) as connection:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dbt_vigil.project import Project, VigilError
+from dbt_vigil.project import Project, read_artifact
 from dbt_vigil.running import flush, record_run
 from dbt_vigil.turns import database_turn
 
@@ -32,7 +31,7 @@ def record_artifacts(project: Project, run_results: Path, manifest: Path) -> tup
     Raises:
         VigilError: A file is not what it should be, or the record cannot be written.
     """
-    results, nodes = _read(run_results, "results"), _read(manifest, "nodes")
+    results, nodes = read_artifact(run_results, "results"), read_artifact(manifest, "nodes")
     metadata = results["metadata"]
     entries = [entry for entry in results["results"] if str(entry.get("unique_id")).startswith("test.")]
     arguments = results.get("args") or {}
@@ -49,18 +48,6 @@ def record_artifacts(project: Project, run_results: Path, manifest: Path) -> tup
         flush(project)
         record_run(project, facts, entries, _trimmed(nodes))
     return len(entries), str(facts["started_at"])
-
-
-def _read(file: Path, key: str) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text())
-        if isinstance(content[key], list | dict) and isinstance(content["metadata"], dict):
-            return dict(content)
-    except OSError as error:
-        raise VigilError(f"{file} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise VigilError(f"{file} is not an artifact of dbt that has `{key}`.")
 
 
 def _variables(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

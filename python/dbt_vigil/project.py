@@ -5,6 +5,7 @@ A command that only looks at the record must answer in a second, and while the p
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined, TemplateError
 
-__all__ = ["Project", "VigilError", "find_project"]
+__all__ = ["Project", "VigilError", "find_project", "read_artifact"]
 
 
 class VigilError(Exception):
@@ -110,6 +111,27 @@ def find_project(
         vars=_variables(project, name) | given,
         given_vars=given,
     )
+
+
+def read_artifact(file: Path, key: str) -> dict[str, Any]:
+    """A file that dbt has written, such as manifest.json.
+
+    Args:
+        file: Which.
+        key: What it has besides `metadata`: a list or a mapping.
+
+    Raises:
+        VigilError: It cannot be read, or is not such a file.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+        if isinstance(content[key], list | dict) and isinstance(content["metadata"], dict):
+            return dict(content)
+    except OSError as error:
+        raise VigilError(f"{file} cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise VigilError(f"{file} is not an artifact of dbt that has `{key}`.")
 
 
 def _variables(project: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dbt_vigil.contracts.registry import Deprecation, Owner, Subject
-from dbt_vigil.project import VigilError
+from dbt_vigil.project import VigilError, read_artifact
 
 __all__ = ["Column", "Graph", "Node", "owner_of", "read_graph"]
 
@@ -133,9 +132,9 @@ def read_graph(manifest: Path, catalog: Path | None = None, project: Path | None
     Raises:
         VigilError: A file cannot be read, or is not dbt's; or the project, or what is built of it, is newer.
     """
-    content = _read(manifest, "nodes")
+    content = read_artifact(manifest, "nodes")
     beside = catalog or manifest.with_name("catalog.json")
-    built = _read(beside, "nodes") if catalog or beside.exists() else {"nodes": {}, "sources": {}}
+    built = read_artifact(beside, "nodes") if catalog or beside.exists() else {"nodes": {}, "sources": {}}
     if project and "metadata" in built and built["metadata"]["generated_at"] < content["metadata"]["generated_at"]:
         text = f"{beside} is older than {manifest}: what it says may have changed."
         raise VigilError(f"{text} Run dbt build and dbt docs generate, as the last.")
@@ -183,18 +182,6 @@ def owner_of(given: Any) -> Owner | None:
         email = ", ".join(map(str, emails)) if isinstance(emails, list) else emails
         return Owner(str(team), email, given.get("slack")) if team and str(team).strip() else None
     return None
-
-
-def _read(file: Path, key: str) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_bytes())
-        if isinstance(content[key], dict) and isinstance(content["metadata"], dict):
-            return dict(content)
-    except OSError as error:
-        raise VigilError(f"{file} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise VigilError(f"{file} is not an artifact of dbt that has `{key}`.")
 
 
 def _node(node: Mapping[str, Any], owners: Mapping[str, Owner | None], built: Mapping[str, Any] | None) -> Node:

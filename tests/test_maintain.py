@@ -127,7 +127,9 @@ def test_processes_write_while_the_record_is_maintained(lake: Cluster, tmp_path:
     assert [writer.returncode for writer in writers] == [0] * PROCESSES, outputs
     assert list(shop.spool.glob("*.jsonl")) == []
 
-    runs = PROCESSES * RUNS + 1
+    for _ in range(2):  # that there is something to join, whenever the others were done
+        assert shop.vigil("test").code == 0
+    runs = PROCESSES * RUNS + 3
     written = "count(*) as n, count(distinct invocation_id) as different", "check_id like 'test.cases.one.%'"
     assert log(engine, shop, "check", *written) == [{"n": runs, "different": runs}]
     assert log(engine, shop, "invocation", written[0]) == [{"n": runs, "different": runs}]

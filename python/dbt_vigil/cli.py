@@ -227,9 +227,9 @@ def maintain(**options: Any) -> None:
     """
     project = _project(**options)
     with _importing():
-        from dbt_vigil.running import operate
+        from dbt_vigil.running import maintain as maintain_record
 
-    operate(project, "maintain", {})
+    maintain_record(project)
     click.echo(f"vigil: the record of target {project.target_name} is maintained")
 
 

@@ -34,11 +34,14 @@ from dbt_vigil.storing import NotStored, Watch, stored_plan, watching
 from dbt_vigil.summary import RunSummary, check_result
 from dbt_vigil.turns import database_turn
 
-__all__ = ["RecordError", "close_connections", "flush", "flush_if_free", "operate", "record_run", "run"]
+__all__ = ["RecordError", "close_connections", "flush", "flush_if_free", "maintain", "operate", "record_run", "run"]
 
 logger = logging.getLogger(__name__)
 
 QUIETLY = ("--quiet", "--log-level", "none")
+CONFLICT = "DELTA_CONCURRENT"
+"""In Delta's error where rows were added to what a statement reads and changes."""
+MAINTAIN_TRIES = 5
 
 
 def run(command: str, arguments: Sequence[str], *, quietly: bool = False) -> RunSummary:
@@ -249,6 +252,24 @@ def record_run(
         concerns_all=result.exception is not None,
         has_no_record="could not find a macro with the name 'record_artifacts'" in reason,  # without the package
     )
+
+
+def maintain(project: Project) -> None:
+    """Run the macro `maintain`, anew if that cannot be while a run is recorded.
+
+    Args:
+        project: Whose record.
+
+    Raises:
+        VigilError: It did not succeed.
+    """
+    for tries_left in reversed(range(MAINTAIN_TRIES)):
+        try:
+            operate(project, "maintain", {})
+            return
+        except VigilError as error:
+            if CONFLICT not in str(error) or not tries_left:
+                raise
 
 
 def operate(

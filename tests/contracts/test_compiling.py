@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dbt import deprecations
 
 from dbt_vigil.contracts.compiling import Compiled, compile_contracts, write_compiled
 from dbt_vigil.contracts.graph import Column, Graph, Node, read_graph
@@ -181,6 +182,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     graph = read_graph(directory / "target/manifest.json")
     compiled = compile_contracts(read, graph, directory / "models/contracts", dead_letter=True)
     write_compiled(compiled)
+    deprecations.active_deprecations.clear()  # those of other tests in this process
     parsed = project.run("parse", "--warn-error", "--show-all-deprecations", "--no-partial-parse")
     assert parsed.success, parsed.exception
     return Built(project, read, compiled, project.test_results(project.run("build")))

@@ -86,7 +86,8 @@
   {% set format = vigil._file_format() %}
   {% if format == 'delta' %}
     {#- One that Delta generated would be of the session's time zone, and a filter would leave out what another zone has written. -#}
-    {{ return('(' ~ columns ~ ', ' ~ vigil._day_partition() ~ ' date) using delta partitioned by (' ~ vigil._day_partition() ~ ')') }}
+    {% set day = vigil._day_partition() %}
+    {{ return('(' ~ columns ~ ', ' ~ day ~ ' date) using delta partitioned by (' ~ day ~ ')') }}
   {% elif format == 'iceberg' %}
     {{ return('(' ~ columns ~ ') using iceberg partitioned by (days(recorded_at))') }}
   {% endif %}

@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.util import load_yaml_guess_indent
 
 from dbt_vigil.contracts.findings import Hit
-from dbt_vigil.contracts.gates.deprecation import DAYS, WHOLE, declaring
+from dbt_vigil.contracts.gates.deprecation import DAYS, WHOLE, declaring, entries_of
 from dbt_vigil.contracts.gates.schema import Version, fields_of
 from dbt_vigil.contracts.registry import Subject
 from dbt_vigil.project import VigilError
@@ -112,15 +112,10 @@ def announce(
 
 
 def _add_to_table(document: Any, subject: Subject, field: str, entry: dict[str, str], file: Path) -> bool:
-    tables = [table for kind in ("models", "seeds", "snapshots") for table in document.get(kind) or ()]
-    name = subject.name
-    if subject.kind == "source":
-        source, _, name = name.partition(".")
-        sources = [entry for entry in document.get("sources") or () if entry["name"] == source]
-        tables = [table for source in sources for table in source.get("tables") or ()]
-    found = next((table for table in tables if table["name"] == name), None)
-    if found is None:
+    entries = entries_of(document, subject)
+    if not entries:
         return False
+    found = entries[0]
     if field:
         columns = found.setdefault("columns", [])
         column = next((c for c in columns if str(c["name"]).lower() == field.lower()), None)

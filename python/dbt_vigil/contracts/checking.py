@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,12 +17,12 @@ from dbt_vigil.contracts.gates.ownership import ownerless
 from dbt_vigil.contracts.gates.schema import SubjectChange, Version, changes, table_schema
 from dbt_vigil.contracts.git import Base, base_of
 from dbt_vigil.contracts.graph import Graph, read_graph
-from dbt_vigil.contracts.registry import Registry, Subject, read_registry
+from dbt_vigil.contracts.registry import KEYS, Registry, Subject, read_registry
 from dbt_vigil.project import VigilError
 
 __all__ = ["Against", "check", "read_schemas"]
 
-KEY = re.compile(r"^(consumer|topic|table):", re.MULTILINE)
+KEY = re.compile(rf"^({'|'.join(sorted(set().union(*KEYS.values())))}):", re.MULTILINE)
 """What a document of a registry begins with."""
 
 
@@ -57,11 +57,10 @@ def check(
     new = Version(read_schemas(read_registry(folder)), graph)
     if not new.registry.contracts and not new.registry.producers:
         raise VigilError(f"{folder}: there is no contract in it, nor a producer.")
-    findings: list[Finding] = []
+    of_consumers = list(_of_consumers(new, new)) if Gate.CONSUMERS in gates else []
+    findings = [*of_consumers]
     if gates & {Gate.SCHEMA, Gate.DEPRECATION}:
-        findings += _compared(folder, project, new, gates, against, now)
-    if Gate.CONSUMERS in gates:
-        findings += _of_consumers(new, new)
+        findings += _compared(folder, project, new, gates, against, now, of_consumers)
     if Gate.OWNERSHIP in gates and graph:
         findings += ownerless(graph)
     return merged(findings)
@@ -85,7 +84,13 @@ def read_schemas(registry: Registry) -> Registry:
 
 
 def _compared(
-    folder: Path, project: Path, new: Version, gates: AbstractSet[Gate], against: Against, now: datetime
+    folder: Path,
+    project: Path,
+    new: Version,
+    gates: AbstractSet[Gate],
+    against: Against,
+    now: datetime,
+    of_consumers: Sequence[Finding],
 ) -> Iterator[Finding]:
     base = base_of(folder, against.ref)
     before = read_graph(against.state / "manifest.json") if against.state else None
@@ -119,9 +124,10 @@ def _compared(
                 hits += (_landed(hit, base, root) for hit in declaring(old, *what) if hit.consumer not in names)
                 yield from too_early(found, announcements.of(*what), hits, now)
             elif Gate.SCHEMA in gates:
-                yield _of_schema(found, new)
+                hits = declaring(new, found.subject, found.change.field)
+                yield Finding.of(found.change, str(found.subject), found.where, hits)
         if Gate.CONSUMERS in gates:
-            yield from _of_earlier_consumers(old, new, base, root)
+            yield from _of_earlier_consumers(old, new, base, root, of_consumers)
 
 
 def _landed(hit: Hit, base: Base, root: Path) -> Hit:
@@ -129,11 +135,11 @@ def _landed(hit: Hit, base: Base, root: Path) -> Hit:
     return replace(hit, where=f"{base.ref}:{hit.where.removeprefix(f'{root}/')}")
 
 
-def _of_earlier_consumers(old: Version, new: Version, base: Base, root: Path) -> Iterator[Finding]:
-    """What those of the base branch can no longer read, but for what they could not read before."""
-    earlier = {(found.field, found.why, found.hit[0].consumer) for found in _of_consumers(old, old)}
-    now = {(found.field, found.why, found.hit[0].consumer) for found in _of_consumers(new, new)}
-    known = earlier | now
+def _of_earlier_consumers(
+    old: Version, new: Version, base: Base, root: Path, of_consumers: Sequence[Finding]
+) -> Iterator[Finding]:
+    """What those of the base branch can no longer read, but for what they could not before, or cannot as they are now."""
+    known = {(found.field, found.why, found.hit[0].consumer) for found in (*of_consumers, *_of_consumers(old, old))}
     for found in _of_consumers(old, new):
         hit = _landed(found.hit[0], base, root)
         if (found.field, found.why, hit.consumer) not in known:
@@ -170,21 +176,6 @@ def _registry_of(root: Path, folder: Path, new: Registry) -> Registry:
             where = file.parent.relative_to(root)
             raise VigilError(f"there is no {folder}, but there are contracts in {where}: give that as --base-registry.")
     return Registry(root / folder, (), {})
-
-
-def _of_schema(found: SubjectChange, new: Version) -> Finding:
-    change = found.change
-    return Finding(
-        gate=Gate.SCHEMA,
-        verdict=Verdict.UNDECIDED if change.is_undecided else Verdict.BROKEN,
-        subject=str(found.subject),
-        field=change.field,
-        direction=change.direction.value,
-        why=change.why,
-        instead=change.instead,
-        where=found.where,
-        hit=tuple(declaring(new, found.subject, change.field)),
-    )
 
 
 def _of_consumers(declared: Version, given: Version) -> Iterator[Finding]:

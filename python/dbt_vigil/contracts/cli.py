@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dbt_vigil.contracts.changes import Mode
+from dbt_vigil.contracts.findings import FORMS, Finding, Gate, exit_code, unreadable
 from dbt_vigil.project import VigilError
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ __all__ = ["contracts"]
 F = TypeVar("F", bound=Callable[..., Any])
 Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 File = click.Path(exists=True, dir_okay=False, path_type=Path)
-GATES = ("schema", "consumers", "deprecation", "ownership")
-FORMATS = ("text", "json", "markdown", "sarif")
+GATES = [gate.value for gate in Gate]
 
 
 def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -42,7 +42,7 @@ _where = _options(
     click.option("--manifest", type=File, help="Default: target/manifest.json of the project, if it is there."),
     click.option("--catalog", type=File, help="Default: the catalog.json beside the manifest, if it is there."),
 )
-_format = click.option("--format", "as_format", type=click.Choice(FORMATS), default="text", show_default=True)
+_format = click.option("--format", "as_format", type=click.Choice(FORMS), default="text", show_default=True)
 _to_a_file = click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: print.")
 
 
@@ -101,7 +101,6 @@ def check(
     ownership    every model, source and data test has an owner
     """
     from dbt_vigil.contracts.checking import Against, check
-    from dbt_vigil.contracts.findings import Gate, exit_code, unreadable
     from dbt_vigil.contracts.reports import findings_as
 
     chosen = {Gate(gate) for gate in gates or GATES}
@@ -140,7 +139,6 @@ def compare(
     Each is a file of Avro (.avsc), Protobuf (.proto) or JSON Schema (.json); with --table, a folder of Delta or of
     Iceberg, an Iceberg metadata.json, or a DuckDB file.
     """
-    from dbt_vigil.contracts.findings import Finding, Gate, Verdict, exit_code
     from dbt_vigil.contracts.formats import read_schema
     from dbt_vigil.contracts.formats.tables import TableSchema
     from dbt_vigil.contracts.gates.schema import changes_between
@@ -151,16 +149,7 @@ def compare(
         for file in (old, new)
     )
     findings = [
-        Finding(
-            gate=Gate.SCHEMA,
-            verdict=Verdict.UNDECIDED if change.is_undecided else Verdict.BROKEN,
-            subject=table or new.name,
-            field=change.field,
-            direction=change.direction.value,
-            why=change.why,
-            instead=change.instead,
-            where=str(new),
-        )
+        Finding.of(change, table or new.name, str(new))
         for change in changes_between(before, after, Mode(mode))
         if change.direction in Mode(mode).directions
     ]

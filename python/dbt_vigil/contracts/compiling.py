@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from dbt_vigil.contracts.graph import Graph, Node
+from dbt_vigil.contracts.paths import is_nested
 from dbt_vigil.contracts.registry import Contract, Dependency, Field, Owner, Producer, Registry, Subject
 from dbt_vigil.project import VigilError
 
@@ -28,8 +29,6 @@ PROPERTIES = "contracts.yml"
 LONGEST = 199
 """Characters of a test's name."""
 
-PATH = re.compile(r"[.\[{]")
-"""What is within a column begins with it."""
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 QUOTABLE = re.compile(r"[\w -]+")
 """Names that dbt's own tests can quote, for it escapes nothing."""
@@ -255,7 +254,7 @@ class _Compiler:
         for one in dependency.fields:
             rules = list(self._rules_of(dependency, one))
             where = dependency.lines[one.name]
-            if PATH.search(one.name) and not view.known(one.name):
+            if is_nested(one.name) and not view.known(one.name):
                 if rules:
                     text = f"{one.name} of {dependency.subject} is within a column: only its type is checked"
                     self.notes.append(f"{where}: {text}, not {', '.join(name for name, *_ in rules)}.")
@@ -505,9 +504,7 @@ def _properties(name: str, tests: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 
 def _has_rules(dependency: Dependency) -> bool:
     has_checks = dependency.freshness is not None or dependency.max_null_rate is not None
-    return has_checks or any(
-        one.required or one.allowed_values or one.min is not None or one.max is not None for one in dependency.fields
-    )
+    return has_checks or any(field.has_rules for field in dependency.fields)
 
 
 def _owner(owner: Owner) -> dict[str, str]:

@@ -12,12 +12,13 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from dbt_vigil.project import VigilError
 
-__all__ = ["Document", "Place", "problems", "read_documents"]
+__all__ = ["Document", "Loader", "Place", "problems", "read_documents"]
 
 Place = tuple[str | int, ...]
 """Where something is in a document: keys, and numbers of entries from 0."""
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The quickest that there is."""
 SCALARS = ("null", "bool", "int", "float")
 """Types that a value has by how it is written."""
 TEXTS = ("str", "timestamp", "value", "merge")

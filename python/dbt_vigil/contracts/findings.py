@@ -6,12 +6,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from dbt_vigil.contracts.registry import Owner
+from dbt_vigil.contracts.changes import Change
 from dbt_vigil.project import VigilError
 
-__all__ = ["Finding", "Gate", "Hit", "Verdict", "exit_code", "merged", "unreadable"]
+if TYPE_CHECKING:  # it takes long, and every vigil command imports what is here
+    from dbt_vigil.contracts.registry import Owner
 
+__all__ = ["FORMS", "Finding", "Gate", "Hit", "Verdict", "exit_code", "merged", "unreadable"]
+
+FORMS = ("text", "json", "markdown", "sarif")
+"""How findings are written."""
 PLACE = re.compile(r"(\S+:\d+): ")
 """What a line about a file begins with."""
 
@@ -62,6 +68,21 @@ class Finding:
     where: str
     """`file:line`, `file`, or empty."""
     hit: tuple[Hit, ...] = ()
+
+    @classmethod
+    def of(cls, change: Change, subject: str, where: str, hit: Iterable[Hit] = ()) -> Finding:
+        """What the gate of schemas says of a change."""
+        return cls(
+            gate=Gate.SCHEMA,
+            verdict=Verdict.UNDECIDED if change.is_undecided else Verdict.BROKEN,
+            subject=subject,
+            field=change.field,
+            direction=change.direction.value,
+            why=change.why,
+            instead=change.instead,
+            where=where,
+            hit=tuple(hit),
+        )
 
     @property
     def name(self) -> str:

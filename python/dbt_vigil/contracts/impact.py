@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,11 +12,10 @@ from sqlglot.errors import SqlglotError
 
 from dbt_vigil.contracts.graph import TABLES, Column, Graph, Node
 from dbt_vigil.contracts.lineage import MAYBE, NO, SURE, UNNAMED, Level, Reach, Reader, Tables, unknown
+from dbt_vigil.contracts.paths import head, overlap
 from dbt_vigil.contracts.registry import Contract, Dependency, Owner, Registry, Subject
 
 __all__ = ["Consumer", "How", "Impact", "Reached", "Related", "changed", "impact"]
-
-PATH = re.compile(r"[.\[{]")
 
 
 class How(str, Enum):
@@ -218,12 +216,8 @@ def _start(node: Node | None, field: str | None, *, is_landing: bool) -> tuple[R
 
 
 def _head(path: str) -> str:
-    """The column that a path starts with."""
-    return PATH.split(path, maxsplit=1)[0].lower()
-
-
-def _is_within(one: str, other: str) -> bool:
-    return one == other or (one.startswith(other) and PATH.match(one[len(other)]) is not None)
+    """The column that a path starts with, in small letters."""
+    return head(path).lower()
 
 
 def _declared(
@@ -250,8 +244,7 @@ def _fields(dependency: Dependency, reach: Reach, path: str | None) -> Iterator[
     ):
         level = reach.of(_head(name))
         if path is not None and _head(name) == _head(path):
-            one, other = name.lower(), path.lower()
-            level = SURE if _is_within(one, other) or _is_within(other, one) else NO
+            level = SURE if overlap(name, path) else NO
         if level:
             yield name, level
 

@@ -19,9 +19,11 @@ from jsonschema import Draft202012Validator
 from dbt_vigil.contracts.changes import Mode
 from dbt_vigil.contracts.documents import Document, Place, problems, read_documents
 from dbt_vigil.contracts.formats import SUFFIXES, Schema, read_schema
+from dbt_vigil.contracts.paths import is_nested
 from dbt_vigil.project import VigilError
 
 __all__ = [
+    "KEYS",
     "KINDS",
     "Contract",
     "Dependency",
@@ -36,8 +38,6 @@ __all__ = [
 ]
 
 KINDS = ("topic", "model", "source", "table")
-PATH = re.compile(r"[.\[{]")
-"""What is in the name of a field that is within another."""
 KEYS = {"contract": {"consumer"}, "producer": {"topic", "table"}}
 """Which keys tell the documents apart."""
 VALIDATORS = {
@@ -91,6 +91,11 @@ class Field:
     """The greatest part of the values that may be outside of `min` and `max`."""
     description: str = ""
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether it says more about data than their type."""
+        return self.required or bool(self.allowed_values) or self.min is not None or self.max is not None
+
 
 @dataclass(frozen=True)
 class Freshness:
@@ -117,17 +122,9 @@ class Dependency:
 
     @property
     def tested(self) -> tuple[Field, ...]:
-        """The fields that have a rule about data."""
-        return tuple(
-            field
-            for field in self.fields
-            if field.required
-            or field.allowed_values
-            or field.min is not None
-            or field.max is not None
-            or self.max_null_rate is not None
-            if not PATH.search(field.name)
-        )
+        """The fields that have a rule about data, and are within no other."""
+        has_rate = self.max_null_rate is not None
+        return tuple(f for f in self.fields if (has_rate or f.has_rules) and not is_nested(f.name))
 
 
 @dataclass(frozen=True)
@@ -215,8 +212,8 @@ class Registry:
             for dependency in contract.depends_on:
                 found[dependency.subject].append((contract, dependency))
                 producer = self.producers.get(dependency.subject)
-                if producer and producer.lands_in and dependency.tested:
-                    landed = replace(dependency, subject=producer.lands_in, fields=dependency.tested)
+                if producer and producer.lands_in and (tested := dependency.tested):
+                    landed = replace(dependency, subject=producer.lands_in, fields=tested)
                     found[producer.lands_in].append((contract, landed))
         return dict(found)
 

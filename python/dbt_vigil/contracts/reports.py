@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dbt_vigil.contracts.findings import Finding, Gate, Verdict, exit_code
+from dbt_vigil.contracts.findings import FORMS, Finding, Gate, Verdict, exit_code
 from dbt_vigil.contracts.impact import Consumer, How, Impact, Reached
 from dbt_vigil.report import counted
 
 __all__ = ["FORMS", "findings_as", "impacts_as"]
 
-FORMS = ("text", "json", "markdown", "sarif")
 LONGEST = 60_000
 """Characters of Markdown: GitHub takes no comment of more than 65,536."""
 SARIF = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -9,12 +9,12 @@ from typing import Any
 
 from dbt_vigil.contracts.findings import Finding, Gate, Hit, Verdict
 from dbt_vigil.contracts.formats import Record
+from dbt_vigil.contracts.paths import parts
 from dbt_vigil.contracts.registry import Contract, Dependency, Field, Subject
 
 __all__ = ["Offer", "unreadable"]
 
 DECIMAL = re.compile(r"decimal\((\d+), *(\d+)\)")
-PARTS = re.compile(r"[^.\[\]{}]+|\[\]|\{\}")
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "string": ("string", "enum", "uuid"),
     "number": ("int", "long", "float", "double", "decimal"),
@@ -124,7 +124,7 @@ def _found(offer: Offer, path: str) -> tuple[list[Any], bool] | None:
     """The types that a field may have other than null, and whether it may be null or is within what may be."""
     types: list[Any] = [offer.record]
     nullable = False
-    for part in PARTS.findall(path):
+    for part in parts(path):
         if len(types) > 1:
             raise _UndecidedError(f"there is a choice of types above `{part}`")
         inner = types[0] if types else None

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from dbt_vigil.contracts.documents import Loader
 from dbt_vigil.contracts.findings import Finding, Gate, Hit, Verdict
 from dbt_vigil.contracts.gates.schema import SubjectChange, Version
 from dbt_vigil.contracts.git import Base, Commit, base_of
+from dbt_vigil.contracts.paths import is_within, overlap
 from dbt_vigil.contracts.registry import Contract, Dependency, Deprecation, Subject
 from dbt_vigil.report import counted
 
-__all__ = ["DAYS", "WHOLE", "Announced", "Announcements", "declaring", "too_early"]
+__all__ = ["DAYS", "WHOLE", "Announced", "Announcements", "declaring", "entries_of", "too_early"]
 
 DAYS = 28
 """How long a field stays after its deprecation has landed."""
 WHOLE = "*"
 """The field of a deprecation that is of a whole topic or table."""
 
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Entry = dict[str, Any]
 
 
@@ -41,14 +42,8 @@ def declaring(version: Version, subject: Subject, field: str) -> list[Hit]:
         Hit(contract.consumer, contract.owner, dependency.lines[declared.name] if field else dependency.where)
         for contract, dependency in consumers
         for declared in (dependency.fields if field else dependency.fields[:1])
-        if not field or _overlap(declared.name, field)
+        if not field or overlap(declared.name, field)
     ]
-
-
-def _overlap(one: str, other: str) -> bool:
-    parts = [re.findall(r"[^.\[\]{}]+|\[\]|\{\}", path.lower()) for path in (one, other)]
-    shared = min(map(len, parts))
-    return parts[0][:shared] == parts[1][:shared]
 
 
 @dataclass(frozen=True)
@@ -105,10 +100,14 @@ class Announcements:
             return self._since(self.base, path, lambda document: _of_producer(document, subject, field))
         node = self.old.graph.tables.get(subject) if self.old.graph else None
         if node and node.file.endswith((".yml", ".yaml")):
-            base = base_of(self.project, self.base.ref)
-            path = base.path_of(self.project / node.file)
-            return self._since(base, path, lambda document: _of_table(document, subject, field))
+            path = self._project_base.path_of(self.project / node.file)
+            return self._since(self._project_base, path, lambda document: _of_table(document, subject, field))
         return Announced(self.base, None)
+
+    @cached_property
+    def _project_base(self) -> Base:
+        """In the repository of the dbt project, which may be another."""
+        return base_of(self.project, self.base.ref)
 
     def _since(self, base: Base, path: str, announces: Callable[[Entry], bool]) -> Announced:
         since = None
@@ -184,13 +183,7 @@ def _of_producer(document: Entry, subject: Subject, field: str) -> bool:
 
 def _of_table(document: Entry, subject: Subject, field: str) -> bool:
     """As dbt has it: under a model, or a table of a source, and its columns."""
-    tables = [entry for kind in ("models", "seeds", "snapshots") for entry in document.get(kind) or ()]
-    name = subject.name
-    if subject.kind == "source":
-        source, _, name = subject.name.partition(".")
-        sources = [entry for entry in document.get("sources") or () if entry["name"] == source]
-        tables = [table for entry in sources for table in entry.get("tables") or ()]
-    for table in (entry for entry in tables if entry["name"] == name):
+    for table in entries_of(document, subject):
         if _is_deprecated(table):
             return True
         for column in table.get("columns") or ():
@@ -199,11 +192,21 @@ def _of_table(document: Entry, subject: Subject, field: str) -> bool:
     return False
 
 
+def entries_of(document: Entry, subject: Subject) -> list[Entry]:
+    """What YAML of dbt says of a model, a seed, a snapshot, or a table of a source."""
+    tables = [entry for kind in ("models", "seeds", "snapshots") for entry in document.get(kind) or ()]
+    name = subject.name
+    if subject.kind == "source":
+        source, _, name = subject.name.partition(".")
+        sources = [entry for entry in document.get("sources") or () if entry["name"] == source]
+        tables = [table for entry in sources for table in entry.get("tables") or ()]
+    return [table for table in tables if table["name"] == name]
+
+
 def _is_deprecated(entry: Entry) -> bool:
     return any(bool((place.get("meta") or {}).get("deprecation")) for place in (entry, entry.get("config") or {}))
 
 
 def _covers(announced: str, field: str) -> bool:
     """Whether the removal of one is that of the other, too."""
-    is_within = field.startswith(announced) and field[len(announced) :][:1] in ("", ".", "[", "{")
-    return announced == WHOLE or (bool(field) and is_within)
+    return announced == WHOLE or (bool(field) and is_within(field, announced))

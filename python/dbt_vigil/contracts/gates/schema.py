@@ -11,6 +11,7 @@ from typing import Any
 from dbt_vigil.contracts.changes import Change, Direction, Mode
 from dbt_vigil.contracts.formats import Record, Schema, tables
 from dbt_vigil.contracts.graph import Column, Graph
+from dbt_vigil.contracts.paths import is_within
 from dbt_vigil.contracts.registry import Producer, Registry, Subject
 from dbt_vigil.project import VigilError
 
@@ -77,7 +78,7 @@ def removed(old: Record, new: Record) -> list[str]:
     gone = [
         path for path, records in _fields(old, "", ()) if not any(_are(records, those) for those in kept[path.lower()])
     ]
-    found = [path for path in gone if not any(path != other and _is_within(path, other) for other in gone)]
+    found = [path for path in gone if not any(path != other and is_within(path, other) for other in gone)]
     return list(dict.fromkeys(found))
 
 
@@ -112,10 +113,6 @@ def _are(old: Records, new: Records) -> bool:
     """Whether what is within some records still is: the only one there may be another."""
     named = [name for name in old if name]
     return not named or not any(new) or named == [name for name in new if name]
-
-
-def _is_within(path: str, other: str) -> bool:
-    return path.startswith(other) and path[len(other)] in ".[{"
 
 
 def table_schema(columns: Mapping[str, Column], engine: str) -> tables.TableSchema:

@@ -596,3 +596,17 @@ def test_what_a_change_hits(shop: Repository) -> None:
     assert {"order_events__contracted", "order_events__rejected"} <= {node["name"] for node in found["nodes"]}
     result = shop.vigil("impact", "order_events", "totl")
     assert (result.exit_code, "model order_events has no column `totl`." in result.output) == (2, True)
+
+
+def test_what_is_broken_already_hides_nothing_of_another_subject(shop: Repository) -> None:
+    desk, declared = "contracts/consumers/support-desk.yml", "      - {name: carrier, type: string}\n"
+    note, parcels = "      - {name: note, type: string}\n", '      - {name: "parcels[].tracking_code", type: string}\n'
+    shop.edit(desk, (note, note + declared), (parcels, declared + parcels))
+    shop.land()
+    shop.edit(desk, (declared + parcels, parcels))
+    shop.edit(PROTO, ("string carrier = 2", "string carrier_code = 2"))
+    _, findings = shop.check()
+    assert {s for g, _, s, f in said(findings) if (g, f) == ("consumers", "carrier")} == {
+        "model order_events",
+        "topic shipments",
+    }

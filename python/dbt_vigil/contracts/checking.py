@@ -139,10 +139,10 @@ def _of_earlier_consumers(
     old: Version, new: Version, base: Base, root: Path, of_consumers: Sequence[Finding]
 ) -> Iterator[Finding]:
     """What those of the base branch can no longer read, but for what they could not before, or cannot as they are now."""
-    known = {(found.field, found.why, found.hit[0].consumer) for found in (*of_consumers, *_of_consumers(old, old))}
+    known = {_what(found) for found in (*of_consumers, *_of_consumers(old, old))}
     for found in _of_consumers(old, new):
-        hit = _landed(found.hit[0], base, root)
-        if (found.field, found.why, hit.consumer) not in known:
+        if _what(found) not in known:
+            hit = _landed(found.hit[0], base, root)
             yield replace(found, hit=(hit,), where=hit.where)
     for subject, producer in old.registry.producers.items():
         after = new.registry.producers.get(subject)
@@ -159,6 +159,11 @@ def _of_earlier_consumers(
                 where=after.where,
                 hit=tuple(_landed(Hit(c.consumer, c.owner, d.where), base, root) for c, d in consumers),
             )
+
+
+def _what(found: Finding) -> tuple[str, str, str, str]:
+    """What a finding of a consumer is, wherever the contract is."""
+    return found.subject, found.field, found.why, found.hit[0].consumer
 
 
 def _without(folder: str, found: SubjectChange) -> SubjectChange:

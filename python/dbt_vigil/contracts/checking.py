@@ -138,7 +138,7 @@ def _landed(hit: Hit, base: Base, root: Path) -> Hit:
 def _of_earlier_consumers(
     old: Version, new: Version, base: Base, root: Path, of_consumers: Sequence[Finding]
 ) -> Iterator[Finding]:
-    """What those of the base branch can no longer read, but for what they could not before, or cannot as they are now."""
+    """What those of the base branch can no longer read, but for what they could not before, or cannot as of now."""
     known = {_what(found) for found in (*of_consumers, *_of_consumers(old, old))}
     for found in _of_consumers(old, new):
         if _what(found) not in known:

@@ -12,8 +12,8 @@ from typing import Any
 
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
-from dbt_vigil.contracts.changes import Change, Direction
-from dbt_vigil.contracts.formats.places import Found, Place, ranks
+from dbt_vigil.contracts.changes import Direction
+from dbt_vigil.contracts.formats.places import Found, Place, Reading, ranks
 
 __all__ = ["found_changes"]
 
@@ -40,32 +40,13 @@ def _is_readable(reader: Any, writer: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class _Comparison:
+class _Comparison(Reading):
     """Of who reads and who writes, in one direction."""
 
-    direction: Direction
-    found: list[Found] = field(default_factory=list)
     within: set[tuple[int, int]] = field(default_factory=set)
     """The pairs that are being compared: a recursive type is judged once."""
     fine: set[tuple[int, int]] = field(default_factory=set)
     """Those in which nothing was found."""
-
-    @property
-    def is_backward(self) -> bool:
-        return self.direction is Direction.BACKWARD
-
-    @property
-    def who(self) -> str:
-        return f"a reader with the {'new' if self.is_backward else 'old'} schema"
-
-    @property
-    def data(self) -> str:
-        return "the data of before" if self.is_backward else "the new data"
-
-    def add(self, place: Place, why: str, instead: str, *, is_removal: bool = False) -> None:
-        """Note a change: `why` and `instead` get a capital letter."""
-        why, instead = (f"{text[:1].upper()}{text[1:]}" for text in (why, instead))
-        self.found.append((place, Change(str(place), self.direction, why, instead, is_removal=is_removal)))
 
     def compare(self, reader: Any, writer: Any, place: Place) -> None:
         """Note what a reader cannot read.
@@ -127,7 +108,7 @@ class _Comparison:
         order = ranks(*([one.name for one in record.fields] for record in (old, new)))
         read: dict[str, str] = {}
         for one in reader.fields:
-            here = place.field(order[one.name], one.name)
+            here = place.named(order[one.name], one.name)
             known = dict.fromkeys((one.name, *one.props.get("aliases", ())))
             names = [name for name in known if name in writer.fields_dict]
             if not names:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 
 from dbt_vigil.contracts.changes import Change, Direction
 
-__all__ = ["Found", "Place", "in_order", "other_format", "ranks"]
+__all__ = ["Found", "Place", "Reading", "in_order", "other_format", "ranks"]
 
 
 @dataclass(frozen=True, order=True)
@@ -18,7 +18,7 @@ class Place:
     steps: tuple[tuple[int, str], ...] = ()
     """Of each, its rank among its neighbours, and how it is written."""
 
-    def field(self, rank: int, name: str) -> Place:
+    def named(self, rank: int, name: str) -> Place:
         """A field of it."""
         return Place((*self.steps, (rank, f".{name}" if self.steps else name)))
 
@@ -32,6 +32,37 @@ class Place:
 
 
 Found = tuple[Place, Change]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Who reads whose data, in one direction, and what of it cannot be read."""
+
+    direction: Direction
+    found: list[Found] = field(default_factory=list)
+
+    @property
+    def is_backward(self) -> bool:
+        """Whether the reader is who has the new schema."""
+        return self.direction is Direction.BACKWARD
+
+    @property
+    def who(self) -> str:
+        """The reader, in a sentence."""
+        return f"a reader with the {'new' if self.is_backward else 'old'} schema"
+
+    @property
+    def data(self) -> str:
+        """What is read, in a sentence."""
+        return "the data of before" if self.is_backward else "the new data"
+
+    def add(
+        self, place: Place, why: str, instead: str, *, is_undecided: bool = False, is_removal: bool = False
+    ) -> None:
+        """Note a change: `why` and `instead` get a capital letter."""
+        why, instead = (f"{text[:1].upper()}{text[1:]}" for text in (why, instead))
+        change = Change(str(place), self.direction, why, instead, is_undecided, is_removal)
+        self.found.append((place, change))
 
 
 def ranks(*names: Iterable[str]) -> dict[str, int]:

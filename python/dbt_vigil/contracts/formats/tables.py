@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from dbt_vigil.contracts.changes import Change, Direction
 from dbt_vigil.contracts.formats import Record, Schema
-from dbt_vigil.contracts.formats.places import Found, Place, in_order, other_format, ranks
+from dbt_vigil.contracts.formats.places import Found, Place, Reading, in_order, other_format, ranks
 from dbt_vigil.contracts.formats.table_files import read_table
 from dbt_vigil.contracts.formats.table_types import (
     Array,
@@ -81,7 +81,7 @@ class TableSchema(Schema):
             rules = frozenset({(new.format, new.version)})
         found: list[Found] = []
         for direction in directions:
-            _Comparison(direction, rules, found).fields(self.columns, new.columns, Place())
+            _Comparison(direction, found, rules).fields(self.columns, new.columns, Place())
         return in_order(found)
 
     def record(self) -> Record:
@@ -94,30 +94,11 @@ class TableSchema(Schema):
 
 
 @dataclass(frozen=True)
-class _Comparison:
+class _Comparison(Reading):
     """Of who reads and who writes, in one direction."""
 
-    direction: Direction
-    rules: frozenset[tuple[str, int]]
-    found: list[Found] = field(default_factory=list)
-
-    @property
-    def is_backward(self) -> bool:
-        return self.direction is Direction.BACKWARD
-
-    @property
-    def who(self) -> str:
-        return f"A reader with the {'new' if self.is_backward else 'old'} schema"
-
-    @property
-    def data(self) -> str:
-        return "the data of before" if self.is_backward else "the new data"
-
-    def add(
-        self, place: Place, why: str, instead: str, *, is_undecided: bool = False, is_removal: bool = False
-    ) -> None:
-        change = Change(str(place), self.direction, f"{why[:1].upper()}{why[1:]}", instead, is_undecided, is_removal)
-        self.found.append((place, change))
+    rules: frozenset[tuple[str, int]] = frozenset()
+    """Of each format, and its version."""
 
     def fields(self, old: Sequence[Entry], new: Sequence[Entry], place: Place) -> None:
         """Compare fields by their names, as engines do: without regard to case."""
@@ -126,7 +107,7 @@ class _Comparison:
         before, after = ({one.name.lower(): one for one in fields} for fields in (old, new))
         twice = set(_repeated(old)) | set(_repeated(new))
         for key, rank in order.items():
-            here = place.field(rank, names[key])
+            here = place.named(rank, names[key])
             if key in twice:
                 why = f"More than one column is called `{names[key]}`, without regard to case."
                 self.add(here, why, "Give each a name of its own.", is_undecided=True)
